@@ -1,0 +1,426 @@
+package action
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/hop"
+)
+
+// Limits of the inputs. Those of STS are from the API's model of AssumeRole.
+const (
+	minDuration     = 900 * time.Second
+	maxDuration     = 3600 * time.Second // of a chained session; AWS refuses more
+	maxAttempts     = 20
+	maxTimeout      = time.Hour // a step that takes longer than the session it is to give has failed
+	maxPolicy       = 2048      // characters of an inline session policy
+	maxPolicyARNs   = 10
+	maxTags         = 50
+	maxTagKey       = 128 // characters
+	maxTagValue     = 256 // characters
+	maxCustomTags   = 64 << 10
+	defaultDuration = "3600"
+	defaultAttempts = "5"
+	defaultTimeout  = "60"
+)
+
+// inputs are the action's inputs, checked.
+type inputs struct {
+	region            string
+	hub               hop.ARN
+	spoke             hop.ARN
+	sessionName       string
+	duration          time.Duration
+	askedDuration     time.Duration // before the cap
+	skipTagging       bool
+	customTags        []hop.Tag
+	transitiveTagKeys []string
+	sourceIdentity    string
+	externalID        string
+	sessionPolicy     string
+	policyARNs        []string
+	audience          string
+	maskAccountID     bool
+	exportEnv         bool
+	exportOutputs     bool
+	unsetCurrent      bool
+	attempts          int
+	timeout           time.Duration
+	proxy             *url.URL
+	noProxy           string
+	endpoint          *url.URL
+}
+
+var (
+	sessionName    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
+	externalID     = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,1224}$`)
+	policyARN      = regexp.MustCompile(`^arn:([a-z-]+):iam::(aws|[0-9]{12}):policy/[\x21-\x7e]{1,512}$`)
+	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
+	audience       = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // IAM's limit of a client id
+	digits         = regexp.MustCompile(`^[0-9]{1,20}$`)
+	policyRunes    = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
+	roleSessionFor = "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"
+)
+
+// reader collects every problem before any is reported, so that one run shows all of them.
+type reader struct {
+	get      func(name string) string // an input, trimmed
+	getenv   func(string) string
+	problems []string
+}
+
+func (r *reader) problem(name, format string, args ...any) {
+	r.problems = append(r.problems, name+": "+fmt.Sprintf(format, args...))
+}
+
+// readInputs reads and checks every input. On problems, one line each, the inputs are of no use.
+func readInputs(get, getenv func(string) string) (inputs, []string) {
+	r := &reader{get: get, getenv: getenv}
+	var in inputs
+
+	in.region = r.required("aws-region", "the name of an AWS region, for example us-east-1")
+	in.hub = r.role("hub-role-to-assume")
+	in.spoke = r.role("role-to-assume")
+	r.onePartition(in)
+
+	in.sessionName = r.sessionName()
+	in.askedDuration = time.Duration(r.number("role-duration-seconds", defaultDuration, int(minDuration.Seconds()), math.MaxInt32,
+		"of seconds from 900 to 3600 (more is capped at 3600)")) * time.Second
+	in.duration = min(in.askedDuration, maxDuration)
+
+	in.skipTagging = r.boolean("role-skip-session-tagging", false)
+	in.customTags = r.customTags()
+	in.transitiveTagKeys = r.transitiveTagKeys(in.customTags)
+	in.sourceIdentity = r.matching("source-identity", sessionName, roleSessionFor)
+	if strings.HasPrefix(strings.ToLower(in.sourceIdentity), "aws:") {
+		r.problem("source-identity", "%s may not begin with aws:", quote(in.sourceIdentity))
+	}
+	in.externalID = r.matching("role-external-id", externalID, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -")
+	in.sessionPolicy = r.sessionPolicy()
+	in.policyARNs = r.policyARNs(in.spoke)
+
+	in.audience = r.matching("audience", audience, "1 to 255 printable ASCII characters without a space")
+	if in.audience == "" {
+		in.audience = defaultAudience(in.hub.Partition)
+	}
+	r.allowedAccounts(in.spoke)
+
+	in.maskAccountID = r.boolean("mask-aws-account-id", false)
+	in.exportEnv = r.boolean("output-env-credentials", true)
+	in.exportOutputs = r.boolean("output-credentials", false)
+	in.unsetCurrent = r.boolean("unset-current-credentials", false)
+
+	in.attempts = r.number("retry-max-attempts", defaultAttempts, 1, maxAttempts, "from 1 to 20")
+	in.timeout = time.Duration(r.number("action-timeout-s", defaultTimeout, 1, int(maxTimeout.Seconds()), "of seconds from 1 to 3600")) * time.Second
+	in.proxy = r.proxy()
+	in.noProxy = r.or(r.get("no-proxy"), "NO_PROXY", "no_proxy")
+	if value := r.get("sts-endpoint"); value != "" {
+		endpoint, err := hop.ParseEndpoint(value)
+		if err != nil {
+			r.problem("sts-endpoint", "%s", err)
+		}
+		in.endpoint = endpoint
+	}
+	return in, r.problems
+}
+
+func defaultAudience(partition string) string {
+	if partition == "aws-cn" {
+		return "sts.amazonaws.com.cn"
+	}
+	return "sts.amazonaws.com"
+}
+
+// or gives the first that is set: the value, or one of the environment variables.
+func (r *reader) or(value string, names ...string) string {
+	for _, name := range names {
+		if value == "" {
+			value = strings.TrimSpace(r.getenv(name))
+		}
+	}
+	return value
+}
+
+func (r *reader) required(name, allowed string) string {
+	value := r.get(name)
+	if value == "" {
+		r.problem(name, "is required: %s", allowed)
+	}
+	return value
+}
+
+func (r *reader) role(name string) hop.ARN {
+	value := r.required(name, "the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
+	if value == "" {
+		return hop.ARN{}
+	}
+	arn, err := hop.ParseRoleARN(value)
+	if err != nil {
+		r.problem(name, "%s", clip(err.Error()))
+	}
+	return arn
+}
+
+// onePartition holds hub, spoke and region to one partition: credentials do not cross partitions.
+func (r *reader) onePartition(in inputs) {
+	if in.region == "" {
+		return
+	}
+	partition, err := hop.RegionPartition(in.region)
+	if err != nil {
+		r.problem("aws-region", "%s", clip(err.Error()))
+		return
+	}
+	for _, role := range []struct {
+		input string
+		arn   hop.ARN
+	}{{"hub-role-to-assume", in.hub}, {"role-to-assume", in.spoke}} {
+		if role.arn.Partition != "" && role.arn.Partition != partition {
+			r.problem(role.input, "%q is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", role.arn.String(), role.arn.Partition, in.region, partition)
+		}
+	}
+}
+
+func (r *reader) sessionName() string {
+	if value := r.matching("role-session-name", sessionName, roleSessionFor); value != "" {
+		return value
+	}
+	run, attempt := r.getenv("GITHUB_RUN_ID"), r.getenv("GITHUB_RUN_ATTEMPT")
+	if r.get("role-session-name") == "" && (!digits.MatchString(run) || !digits.MatchString(attempt)) {
+		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", quote(run), quote(attempt), roleSessionFor)
+	}
+	return "gh-" + run + "-" + attempt
+}
+
+func (r *reader) matching(name string, form *regexp.Regexp, allowed string) string {
+	value := r.get(name)
+	if value != "" && !form.MatchString(value) {
+		r.problem(name, "%s is not %s", quote(value), allowed)
+		return ""
+	}
+	return value
+}
+
+func (r *reader) number(name, standard string, low, high int, allowed string) int {
+	value := r.get(name)
+	if value == "" {
+		value = standard
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < low || n > high || strconv.Itoa(n) != value {
+		r.problem(name, "%s is not a whole number %s", quote(value), allowed)
+	}
+	return n
+}
+
+// boolean takes the words of YAML's core schema, as actions/toolkit's getBooleanInput does.
+func (r *reader) boolean(name string, standard bool) bool {
+	value := r.get(name)
+	switch value {
+	case "":
+		return standard
+	case "true", "True", "TRUE":
+		return true
+	case "false", "False", "FALSE":
+		return false
+	}
+	r.problem(name, "%s is neither true nor false", quote(value))
+	return standard
+}
+
+// lines gives the parts of an input between line ends and commas.
+func (r *reader) lines(name string) []string {
+	return strings.FieldsFunc(r.get(name), func(c rune) bool { return c == '\n' || c == '\r' || c == ',' || c == ' ' || c == '\t' })
+}
+
+// keys gives the lines of an input, trimmed; a tag key may hold spaces and commas may not be in one.
+func (r *reader) keys(name string) []string {
+	var keys []string
+	for line := range strings.Lines(r.get(name)) {
+		if key := strings.TrimSpace(line); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func (r *reader) customTags() []hop.Tag {
+	value := r.get("custom-tags")
+	if value == "" {
+		return nil
+	}
+	tags, err := parseCustomTags(value)
+	if err != nil {
+		r.problem("custom-tags", "%s: %s", quote(value), err)
+	}
+	return tags
+}
+
+// parseCustomTags reads a JSON object of strings in its order. A key may stand in it once, in any
+// case, since AWS compares keys without case.
+func parseCustomTags(value string) ([]hop.Tag, error) {
+	if len(value) > maxCustomTags {
+		return nil, errors.New("is larger than 64 KiB")
+	}
+	if !utf8.ValidString(value) {
+		return nil, errors.New("is not UTF-8")
+	}
+	var tags []hop.Tag
+	notObject := errors.New(`is not a JSON object of strings, {"Team": "payments"} for example`)
+	decoder := json.NewDecoder(strings.NewReader(value))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, notObject
+	}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, notObject
+		}
+		key := token.(string) // the decoder gives nothing else at this place
+		token, err = decoder.Token()
+		value, ok := token.(string)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("the value of %s is not a string", quote(key))
+		}
+		if err := checkTag(key, value); err != nil {
+			return nil, err
+		}
+		if reserved(key) {
+			return nil, fmt.Errorf("%s is set by this action and may not be overridden", quote(key))
+		}
+		if hasTag(tags, key) {
+			return nil, fmt.Errorf("%s stands in it twice (AWS compares tag keys without case)", quote(key))
+		}
+		tags = append(tags, hop.Tag{Key: key, Value: value})
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, notObject
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, notObject
+	}
+	if limit := maxTags - len(ownTags); len(tags) > limit {
+		return nil, fmt.Errorf("has %d tags; AWS takes %d in all and this action sends up to %d", len(tags), maxTags, len(ownTags))
+	}
+	return tags, nil
+}
+
+func checkTag(key, value string) error {
+	const allowed = "letters, digits, spaces and _ . : / = + - @"
+	switch n := utf8.RuneCountInString(key); {
+	case n < 1 || n > maxTagKey || strings.ContainsFunc(key, notTagRune):
+		return fmt.Errorf("the key %s is not 1 to 128 %s", quote(key), allowed)
+	case utf8.RuneCountInString(value) > maxTagValue || strings.ContainsFunc(value, notTagRune):
+		return fmt.Errorf("the value %s of %s is not up to 256 %s", quote(value), quote(key), allowed)
+	case hasAWSPrefix(key) || hasAWSPrefix(value):
+		return fmt.Errorf("%s begins with aws:, which AWS keeps for itself", quote(key))
+	}
+	return nil
+}
+
+func hasAWSPrefix(s string) bool { return len(s) >= 4 && strings.EqualFold(s[:4], "aws:") }
+
+// notTagRune tells which characters AWS refuses: [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model.
+func notTagRune(c rune) bool {
+	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c) || c == utf8.RuneError
+}
+
+func hasTag(tags []hop.Tag, key string) bool {
+	return slices.ContainsFunc(tags, func(t hop.Tag) bool { return strings.EqualFold(t.Key, key) })
+}
+
+func (r *reader) transitiveTagKeys(custom []hop.Tag) []string {
+	keys := r.keys("transitive-tag-keys")
+	for i, key := range keys {
+		if !reserved(key) && !hasTag(custom, key) {
+			r.problem("transitive-tag-keys", "%s is neither among custom-tags nor a tag of this action", quote(key))
+		}
+		if slices.ContainsFunc(keys[:i], func(k string) bool { return strings.EqualFold(k, key) }) {
+			r.problem("transitive-tag-keys", "%s stands in it twice", quote(key))
+		}
+	}
+	return keys
+}
+
+func (r *reader) sessionPolicy() string {
+	value := r.get("inline-session-policy")
+	if value == "" {
+		return ""
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(value)); err != nil || compact.Bytes()[0] != '{' {
+		r.problem("inline-session-policy", "%s is not a JSON object", quote(value))
+		return ""
+	}
+	if n := utf8.RuneCount(compact.Bytes()); n > maxPolicy {
+		r.problem("inline-session-policy", "%s has %d characters without white space; AWS takes %d", quote(value), n, maxPolicy)
+	}
+	if !policyRunes.Match(compact.Bytes()) {
+		r.problem("inline-session-policy", "%s has a character that AWS does not take (allowed: U+0020 to U+00FF)", quote(value))
+	}
+	return compact.String()
+}
+
+func (r *reader) policyARNs(spoke hop.ARN) []string {
+	arns := r.lines("managed-session-policies")
+	for _, arn := range arns {
+		m := policyARN.FindStringSubmatch(arn)
+		switch {
+		case m == nil:
+			r.problem("managed-session-policies", "%s is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)", quote(arn))
+		case spoke.Partition != "" && (m[1] != spoke.Partition || m[2] != "aws" && m[2] != spoke.AccountID):
+			r.problem("managed-session-policies", "%s is neither one of AWS's policies nor in the spoke's account %s", quote(arn), spoke.AccountID)
+		}
+	}
+	if len(arns) > maxPolicyARNs {
+		r.problem("managed-session-policies", "names %d policies; AWS takes %d", len(arns), maxPolicyARNs)
+	}
+	return arns
+}
+
+// allowedAccounts compares the account before anything is asked; the hop compares it again with
+// the account in AWS's answer.
+func (r *reader) allowedAccounts(spoke hop.ARN) {
+	ids := r.lines("allowed-account-ids")
+	for _, id := range ids {
+		if !accountID.MatchString(id) {
+			r.problem("allowed-account-ids", "%s is not an account id of 12 digits", quote(id))
+		}
+	}
+	if len(ids) > 0 && spoke.AccountID != "" && !slices.Contains(ids, spoke.AccountID) {
+		r.problem("role-to-assume", "%q is in account %s, which is not among allowed-account-ids (%s)", spoke.String(), spoke.AccountID, clip(strings.Join(ids, ", ")))
+	}
+}
+
+func (r *reader) proxy() *url.URL {
+	name, value := "http-proxy", r.get("http-proxy")
+	if value == "" {
+		name, value = "HTTPS_PROXY", r.or("", "HTTPS_PROXY", "https_proxy")
+	}
+	if value == "" {
+		return nil
+	}
+	raw := value
+	if !strings.Contains(raw, "://") {
+		raw = "http://" + raw // as net/http reads HTTPS_PROXY
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		// The value is not shown: a proxy's URL can hold a password.
+		r.problem(name, "the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)")
+		return nil
+	}
+	return u
+}

@@ -1,0 +1,67 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/org/hubspoke-chain/internal/hop"
+)
+
+// log writes the step's log. Everything that can hold text from outside goes through it and is
+// defused on the way.
+type log struct{ *githubactions.Action }
+
+// line writes one line.
+func (l log) line(format string, args ...any) {
+	l.Infof("%s", defused(fmt.Sprintf(format, args...)))
+}
+
+// stage writes the line of a stage that was reached.
+func (l log) stage(name, format string, args ...any) {
+	l.line("  %-8s %s", name, fmt.Sprintf(format, args...))
+}
+
+// notice and warning add an annotation of one line.
+func (l log) notice(message string)  { l.Noticef("%s", defused(message)) }
+func (l log) warning(message string) { l.Warningf("%s", defused(message)) }
+
+// failure adds the one error annotation, of one line or several, and then the hints as log lines.
+// The title holds nothing from outside, since the runner does not mask it.
+func (l log) failure(message string, hints []string) {
+	var lines []string
+	for line := range strings.Lines(message) {
+		lines = append(lines, defused(strings.TrimRight(line, "\r\n")))
+	}
+	l.WithFieldsMap(map[string]string{"title": "hubspoke-chain"}).Errorf("%s", strings.Join(lines, "\n"))
+	for _, hint := range hints {
+		if strings.HasPrefix(hint, "    ") {
+			l.line("      %s", hint) // what to paste, set in under its hint
+			continue
+		}
+		l.line("hint: %s", hint)
+	}
+}
+
+func tagCount(tags []hop.Tag) string {
+	switch len(tags) {
+	case 0:
+		return "no session tags"
+	case 1:
+		return "1 session tag"
+	}
+	return fmt.Sprintf("%d session tags", len(tags))
+}
+
+func elapsed(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+func minutes(d time.Duration) string {
+	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+}

@@ -1,0 +1,78 @@
+package action
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/idtoken"
+)
+
+type ownTag struct {
+	key, claim, env string
+	droppable       bool
+}
+
+// ownTags are the session tags of this action: where the value comes from, the token's claim first,
+// and whether the tag may go when AWS finds the tags too large. The first seven are those of
+// aws-actions/configure-aws-credentials, so that policies written for it keep working.
+var ownTags = []ownTag{
+	{"GitHub", "", "", false}, // the constant Actions
+	{"Repository", "repository", "GITHUB_REPOSITORY", false},
+	{"Workflow", "workflow", "GITHUB_WORKFLOW", false},
+	{"Action", "", "GITHUB_ACTION", false},
+	{"Actor", "actor", "GITHUB_ACTOR", false},
+	{"Commit", "sha", "GITHUB_SHA", false},
+	{"Branch", "ref", "GITHUB_REF", false},
+	{"EventName", "event_name", "GITHUB_EVENT_NAME", true},
+	{"BaseRef", "base_ref", "GITHUB_BASE_REF", true},
+	{"HeadRef", "head_ref", "GITHUB_HEAD_REF", true},
+	{"RunId", "run_id", "GITHUB_RUN_ID", true},
+	{"Job", "", "GITHUB_JOB", true},
+	{"TriggeringActor", "", "GITHUB_TRIGGERING_ACTOR", true},
+	{"GitHubEnvironment", "environment", "", true}, // not Environment, a name that people use in custom-tags
+}
+
+func reserved(key string) bool {
+	return slices.ContainsFunc(ownTags, func(t ownTag) bool { return strings.EqualFold(t.key, key) })
+}
+
+// sessionTags gives our tags and the custom ones. A tag that is to be transitive is not droppable:
+// a role further down the chain may depend on it.
+func sessionTags(claims idtoken.Claims, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
+	var tags []hop.Tag
+	for _, t := range ownTags {
+		value := claims.Get(t.claim)
+		if value == "" && t.env != "" {
+			value = getenv(t.env)
+		}
+		if t.key == "GitHub" {
+			value = "Actions"
+		}
+		if value = tagValue(value); value == "" {
+			continue
+		}
+		named := slices.ContainsFunc(transitive, func(k string) bool { return strings.EqualFold(k, t.key) })
+		tags = append(tags, hop.Tag{Key: t.key, Value: value, Droppable: t.droppable && !named})
+	}
+	return append(tags, custom...)
+}
+
+// tagValue makes a value one that AWS takes: characters that it refuses become _, at most 256 of
+// them, and a value may not begin with aws:.
+func tagValue(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if notTagRune(c) {
+			return '_'
+		}
+		return c
+	}, s)
+	if utf8.RuneCountInString(s) > maxTagValue {
+		s = string([]rune(s)[:maxTagValue])
+	}
+	if hasAWSPrefix(s) {
+		s = "_" + s[1:]
+	}
+	return s
+}

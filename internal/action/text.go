@@ -1,0 +1,70 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxShown is how much of a text from outside is shown, in bytes; a branch name of 10,000
+// characters would bury the log.
+const maxShown = 300
+
+// visible gives s on one line with every character that does not print, line ends, escape
+// sequences, direction marks and broken UTF-8 among them, spelled out as \u202e or \x1b.
+func visible(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		c, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		case c < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		case c < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, c)
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// defused gives s as one line in which the runner finds no workflow command: it takes :: at the
+// start of a line and ##[ anywhere in it (actions/runner ActionCommand.cs).
+func defused(s string) string {
+	s = strings.ReplaceAll(visible(s), "##[", `##\u005b`)
+	if trimmed := strings.TrimLeft(s, " "); strings.HasPrefix(trimmed, "::") {
+		return `\u003a` + trimmed[1:]
+	}
+	return s
+}
+
+// quote gives a value from outside in quotes, of bounded length.
+func quote(s string) string { return `"` + clip(s) + `"` }
+
+// clip shortens s to maxShown bytes, between characters.
+func clip(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", s[:end], len(s))
+}
+
+// code gives s as a code span of Markdown that holds inside a table's cell too. Between backticks
+// only a backtick has a meaning, and in a cell a bar; both are spelled out like what does not print.
+func code(s string) string {
+	s = visible(clip(s))
+	if s == "" {
+		return ""
+	}
+	return "`" + strings.NewReplacer("`", `\u0060`, "|", `\u007c`).Replace(s) + "`"
+}

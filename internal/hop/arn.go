@@ -1,0 +1,73 @@
+package hop
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ARN is the ARN of an IAM role, taken apart.
+type ARN struct {
+	Partition string // aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc
+	AccountID string // 12 digits
+	Path      string // "/" or "/a/b/"
+	Name      string // 1 to 64 of [\w+=,.@-]
+}
+
+// partitions are AWS's, with the prefix of their regions' names. Order matters: the commercial
+// partition has no prefix of its own and comes last.
+// Source: the partitions of aws-sdk-go-v2/service/sts's endpoint rule set.
+var partitions = []struct{ name, regionPrefix string }{
+	{"aws-cn", "cn-"},
+	{"aws-us-gov", "us-gov-"},
+	{"aws-iso", "us-iso-"},
+	{"aws-iso-b", "us-isob-"},
+	{"aws-iso-e", "eu-isoe-"},
+	{"aws-iso-f", "us-isof-"},
+	{"aws-eusc", "eusc-"},
+	{"aws", ""},
+}
+
+var (
+	// Limits of IAM's CreateRole: a name of 1 to 64, a path of up to 512 printable characters.
+	roleARN = regexp.MustCompile(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]{1,510}/)([A-Za-z0-9_+=,.@-]{1,64})$`)
+	region  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+)
+
+// ParseRoleARN reads the full ARN of an IAM role in any partition.
+func ParseRoleARN(s string) (ARN, error) {
+	m := roleARN.FindStringSubmatch(s)
+	if m == nil {
+		return ARN{}, fmt.Errorf("%q is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)", s)
+	}
+	for _, p := range partitions {
+		if p.name == m[1] {
+			return ARN{Partition: m[1], AccountID: m[2], Path: m[3], Name: m[4]}, nil
+		}
+	}
+	return ARN{}, fmt.Errorf("%q names the unknown partition %q (aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc)", s, m[1])
+}
+
+// String is the ARN as IAM writes it.
+func (a ARN) String() string {
+	return "arn:" + a.Partition + ":iam::" + a.AccountID + ":role" + a.Path + a.Name
+}
+
+// Session is the ARN of a session of the role. AWS drops the role's path in it.
+func (a ARN) Session(name string) string {
+	return "arn:" + a.Partition + ":sts::" + a.AccountID + ":assumed-role/" + a.Name + "/" + name
+}
+
+// RegionPartition says which partition a region such as eu-central-1 belongs to. The form of the
+// name is checked, not whether AWS has such a region: new ones appear every year.
+func RegionPartition(name string) (string, error) {
+	if !region.MatchString(name) {
+		return "", fmt.Errorf("%q is not the name of an AWS region (for example us-east-1)", name)
+	}
+	for _, p := range partitions {
+		if strings.HasPrefix(name, p.regionPrefix) {
+			return p.name, nil
+		}
+	}
+	return "aws", nil
+}

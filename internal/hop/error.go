@@ -1,0 +1,134 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Stage is the part of the hop that a failure belongs to.
+type Stage string
+
+// The stages, in the order in which they run.
+const (
+	StageToken  Stage = "minting the ID token"
+	StageHub    Stage = "assuming hub role"
+	StageSpoke  Stage = "assuming spoke role"
+	StageExport Stage = "exporting the credentials"
+)
+
+// Error is a hop that ended early. It never holds a token, a credential or a response body.
+type Error struct {
+	Stage     Stage
+	Role      string // ARN of the role that was asked for; empty when minting and exporting
+	Code      string // AWS's error code as sent, AccessDenied for example; empty when AWS did not answer
+	Message   string // AWS's message: text from outside, to be defused before it is shown
+	RequestID string // AWS's request id; empty when AWS did not answer
+	Status    int    // HTTP status; 0 when there was no answer
+	Err       error  // the cause when AWS did not answer with an error of its own
+}
+
+// Error gives the stage, the role and what was answered, on one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(string(e.Stage))
+	if e.Role != "" {
+		b.WriteString(" " + e.Role)
+	}
+	if e.Code != "" {
+		b.WriteString(": " + e.Code + ": " + e.Message)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HasCode tells whether AWS answered with the code. Some codes go over the wire with "Exception" at
+// the end and some without, whatever the API model calls them, so both forms match.
+func (e *Error) HasCode(code string) bool {
+	return e.Code != "" && strings.EqualFold(strings.TrimSuffix(e.Code, "Exception"), strings.TrimSuffix(code, "Exception"))
+}
+
+// Denies tells whether AWS refused the named action, sts:TagSession for example. AWS words a
+// refusal in several ways; what they share is the action's name behind these words.
+func (e *Error) Denies(action string) bool {
+	if !e.HasCode("AccessDenied") {
+		return false
+	}
+	_, after, found := strings.Cut(e.Message, "not authorized to perform:")
+	if !found {
+		_, after, found = strings.Cut(e.Message, "ot authorized to perform") // the web identity form has no colon
+	}
+	name, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	return found && strings.EqualFold(name, action)
+}
+
+// stsError turns an error of the SDK into ours. The SDK's own text repeats itself over four
+// layers and names its operations rather than the roles.
+func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
+	e := &Error{Stage: stage, Role: role.String()}
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		e.RequestID, e.Status = response.ServiceRequestID(), response.HTTPStatusCode()
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		e.Err = cause
+		return e
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" {
+		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
+		return e
+	}
+	e.Err = connectionError(err, e.Status)
+	return e
+}
+
+// connectionError names what went wrong when there was no error document to read.
+func connectionError(err error, status int) error {
+	var tooLarge *http.MaxBytesError
+	var urlError *url.Error
+	var answer *answerError
+	var undecoded *smithy.DeserializationError
+	switch {
+	case errors.As(err, &answer):
+		return answer
+	case errors.As(err, &tooLarge):
+		return fmt.Errorf("the answer is larger than %d bytes", tooLarge.Limit)
+	case errors.As(err, &urlError):
+		return fmt.Errorf("no answer from %s: %w", host(urlError.URL), urlError.Err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer was cut short (HTTP %d)", status)
+	case status >= 300 || errors.As(err, &undecoded):
+		// The decoder's own text can quote the body, and a body can hold credentials.
+		return fmt.Errorf("the answer is not one of AWS STS (HTTP %d)", status)
+	}
+	return err
+}
+
+func host(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "the endpoint"
+	}
+	return u.Host
+}
+
+// answerError is an answer that decodes but cannot be what was asked for.
+type answerError struct{ what string }
+
+func (e *answerError) Error() string { return e.what }

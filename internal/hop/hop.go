@@ -1,0 +1,135 @@
+// Package hop walks from a GitHub Actions ID token over a hub role to spoke roles. It talks to AWS
+// STS and to nobody else: where the token comes from, how a value is masked and where the
+// credentials go are functions that the caller hands over. Reading inputs, GitHub's log and
+// explaining a failure are left to others.
+package hop
+
+import (
+	"context"
+	"net/url"
+	"time"
+)
+
+// Hop is one walk: a token, one hub session, one session for each spoke.
+type Hop struct {
+	// Token mints an ID token for the audience; go-githubactions' GetIDToken has this shape.
+	Token func(ctx context.Context, audience string) (string, error)
+	// Mask hides a value in everything that is printed from then on; AddMask has this shape.
+	Mask func(value string)
+	// Export hands the spokes' sessions on, all of them or, with an error, none.
+	Export func(spokes []Session) error
+
+	Audience    string // of the ID token, sts.amazonaws.com for example
+	Hub         ARN    // the role that trusts GitHub's OIDC provider
+	Spokes      []Spoke
+	SessionName string // of every session, 2 to 64 of [\w+=,.@-]
+	// Tags gives the session tags of the spokes, from the token that was minted. Nil for none.
+	Tags func(token string) []Tag
+
+	Region      string   // of the STS endpoint and of the signature
+	Endpoint    *url.URL // in place of the region's STS endpoint; nil for the region's
+	Proxy       func(*url.URL) (*url.URL, error)
+	MaxAttempts int // of one call, 1 or more
+
+	// What follows tells how the walk goes; nil where nobody listens.
+
+	Reached  func(stage Stage, s Session, took time.Duration)
+	Retrying func(err *Error, attempt int, wait time.Duration) // after attempt, counted from 1
+	Dropped  func(spoke Spoke, keys []string)                  // tags left out because AWS found them too large
+}
+
+// Spoke is a role to assume from the hub and how.
+type Spoke struct {
+	Role              ARN
+	Duration          time.Duration // of the session, 900 s to the 3600 s that AWS allows a chained one
+	TransitiveTagKeys []string      // of the tags, those that later role chaining carries on
+	SourceIdentity    string        // 2 to 64 of [\w+=,.@-]; empty for none
+	ExternalID        string        // 2 to 1224 of [\w+=,.@:/-]; empty for none
+	Policy            string        // inline session policy, JSON; empty for none
+	PolicyARNs        []string      // managed session policies, up to 10
+}
+
+// Tag is a session tag. A droppable one is left out when AWS finds the tags too large.
+type Tag struct {
+	Key, Value string
+	Droppable  bool
+}
+
+// Session is what assuming a role gave.
+type Session struct {
+	Role        ARN
+	ARN         string // arn:PARTITION:sts::ACCOUNT:assumed-role/NAME/SESSION
+	Tags        []Tag  // as sent
+	Credentials Credentials
+}
+
+// Credentials are temporary AWS credentials.
+type Credentials struct {
+	AccessKeyID, SecretAccessKey, SessionToken Secret
+	Expires                                    time.Time // UTC, whole seconds
+}
+
+// Run walks the hop. Every secret is masked in the line that receives it, the roles' credentials in
+// client.session. On an error, which is always an *Error, nothing has been exported. The token and
+// the hub's credentials do not outlive the call.
+func Run(ctx context.Context, h Hop) error {
+	sts, err := h.open(ctx) // connects while the token is being minted
+	if err != nil {
+		return err
+	}
+	defer sts.close()
+
+	token, hub, err := sts.tokenAndHub(ctx)
+	if err != nil {
+		return err
+	}
+	spokes, err := sts.assumeSpokes(ctx, hub, token)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // cancelled after the last answer: the job is over, so nothing is exported
+		return &Error{Stage: StageExport, Err: context.Cause(ctx)}
+	}
+	if err := h.Export(spokes); err != nil {
+		return &Error{Stage: StageExport, Err: err}
+	}
+	return nil
+}
+
+// tokenAndHub mints the token and assumes the hub role with it. ID tokens live five minutes, so one
+// may expire while the call is being retried; then another is minted, once.
+func (c *client) tokenAndHub(ctx context.Context) (token Secret, hub Session, err error) {
+	for mint := 1; ; mint++ {
+		value, err := c.hop.Token(ctx, c.hop.Audience)
+		if err != nil {
+			return Secret{}, Session{}, &Error{Stage: StageToken, Err: err}
+		}
+		c.hop.Mask(value)
+		token = NewSecret(value)
+		hub, failure := c.assumeHub(ctx, token)
+		if failure == nil {
+			return token, hub, nil
+		}
+		if mint == 2 || !failure.HasCode("ExpiredToken") {
+			return Secret{}, Session{}, failure
+		}
+		c.retrying(failure, mint, 0)
+	}
+}
+
+// assumeSpokes assumes every spoke role with the hub's session: all of them, or an error.
+func (c *client) assumeSpokes(ctx context.Context, hub Session, token Secret) ([]Session, error) {
+	var tags []Tag
+	if c.hop.Tags != nil {
+		tags = c.hop.Tags(token.Reveal())
+	}
+	var sessions []Session
+	for _, spoke := range c.hop.Spokes {
+		session, err := c.assumeSpoke(ctx, hub, spoke, tags)
+		if err != nil {
+			return nil, err
+		}
+		sessions = append(sessions, session)
+	}
+	return sessions, nil
+}

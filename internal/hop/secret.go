@@ -1,0 +1,36 @@
+package hop
+
+import (
+	"fmt"
+	"io"
+)
+
+// Secret holds a value that must not be printed: every formatting verb, encoder and logger sees
+// [secret]. The value sits behind a pointer because fmt reaches through unexported fields and
+// would print a plain string there without asking any method.
+type Secret struct{ s *string }
+
+const redacted = "[secret]"
+
+// NewSecret wraps s.
+func NewSecret(s string) Secret { return Secret{&s} }
+
+// Reveal returns the value. A guard test lists the few files that may call it.
+func (s Secret) Reveal() string {
+	if s.s == nil {
+		return ""
+	}
+	return *s.s
+}
+
+// Format prints [secret] for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// String returns [secret].
+func (s Secret) String() string { return redacted }
+
+// GoString returns [secret].
+func (s Secret) GoString() string { return redacted }
+
+// MarshalText encodes [secret]; encoding/json and log/slog use it.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -1,0 +1,267 @@
+package hop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+)
+
+// hubDuration of the hub's session is the shortest that AWS grants: it is needed for seconds.
+const hubDuration = 900 * time.Second
+
+// client talks to one STS endpoint for one hop.
+type client struct {
+	hop     Hop
+	conn    *connection
+	options sts.Options // without credentials and retryer
+	retryer *retry.Standard
+}
+
+// open builds the client from the hop alone. The SDK's own configuration is not read: a container
+// action gets whatever earlier steps exported, and AWS_ENDPOINT_URL_STS, AWS_PROFILE or
+// AWS_CONFIG_FILE would send the token elsewhere or change who is asking.
+func (h Hop) open(ctx context.Context) (*client, error) {
+	c := &client{hop: h}
+	endpoint := h.Endpoint
+	if endpoint == nil {
+		resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: aws.String(h.Region)})
+		if err != nil {
+			return nil, &Error{Stage: StageHub, Role: h.Hub.String(), Err: fmt.Errorf("resolving the STS endpoint of %s: %w", h.Region, err)}
+		}
+		endpoint = &resolved.URI
+	}
+	c.conn = openConnection(ctx, endpoint, h.Proxy)
+	c.options = sts.Options{
+		Region:       h.Region,
+		BaseEndpoint: aws.String(endpoint.String()),
+		HTTPClient:   c.conn.client,
+		AppID:        "hubspoke-chain", // names this tool in CloudTrail's userAgent
+	}
+	c.retryer = newRetryer(h.MaxAttempts)
+	return c, nil
+}
+
+func (c *client) close() { c.conn.close() }
+
+// newRetryer retries what the SDK retries and two things more.
+func newRetryer(attempts int) *retry.Standard {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			// STS could not fetch GitHub's keys: passes by itself, and is the usual flake of this call.
+			// Every other InvalidIdentityToken is final. The code alone does not tell them apart.
+			var api smithy.APIError
+			if errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Couldn't retrieve verification key") {
+				return aws.TrueTernary
+			}
+			// An answer cut short is a lost connection, though the SDK meets it while decoding.
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return aws.TrueTernary
+			}
+			return aws.UnknownTernary
+		}))
+	})
+}
+
+// reportingRetryer is the SDK's standard retryer that tells of each wait.
+type reportingRetryer struct {
+	*retry.Standard
+	report func(err error, attempt int, wait time.Duration)
+}
+
+// RetryDelay gives the wait before the next attempt; attempt counts from 1.
+func (r reportingRetryer) RetryDelay(attempt int, err error) (time.Duration, error) {
+	wait, noWait := r.Standard.RetryDelay(attempt, err)
+	if noWait == nil {
+		r.report(err, attempt, wait)
+	}
+	return wait, noWait
+}
+
+// call gives the options of one call, whose retries are told as that call's.
+func (c *client) call(ctx context.Context, stage Stage, role ARN) sts.Options {
+	options := c.options
+	options.Retryer = reportingRetryer{c.retryer, func(err error, attempt int, wait time.Duration) {
+		c.retrying(stsError(ctx, stage, role, err), attempt, wait)
+	}}
+	return options
+}
+
+func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
+	if c.hop.Retrying != nil {
+		c.hop.Retrying(err, attempt, wait)
+	}
+}
+
+// assumeHub trades the token for the hub's session, which is good for the spokes of this hop only.
+func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) {
+	start := time.Now()
+	out, err := sts.New(c.call(ctx, StageHub, c.hop.Hub)).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(c.hop.Hub.String()),
+		RoleSessionName:  aws.String(c.hop.SessionName),
+		WebIdentityToken: aws.String(token.Reveal()),
+		DurationSeconds:  aws.Int32(int32(hubDuration.Seconds())),
+		Policy:           aws.String(hubPolicy(c.hop.Spokes)),
+	})
+	if err != nil {
+		return Session{}, stsError(ctx, StageHub, c.hop.Hub, err)
+	}
+	s, err := c.session(c.hop.Hub, out.AssumedRoleUser, out.Credentials)
+	if err != nil {
+		return Session{}, stsError(ctx, StageHub, c.hop.Hub, err)
+	}
+	c.reached(StageHub, s, start)
+	return s, nil
+}
+
+// hubPolicy narrows the hub's session to what this hop does.
+func hubPolicy(spokes []Spoke) string {
+	type statement struct {
+		Effect           string
+		Action, Resource []string
+	}
+	s := statement{Effect: "Allow", Action: []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}}
+	for _, spoke := range spokes {
+		s.Resource = append(s.Resource, spoke.Role.String())
+	}
+	policy, err := json.Marshal(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{s}})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(policy)
+}
+
+// assumeSpoke assumes one spoke role as the hub. When AWS finds the tags too large, the droppable
+// ones are left out and the call is made once more.
+func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags []Tag) (Session, error) {
+	start := time.Now()
+	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke.Role)))
+	out, err := api.AssumeRole(ctx, c.spokeInput(spoke, tags))
+	if err != nil && stsError(ctx, StageSpoke, spoke.Role, err).HasCode("PackedPolicyTooLarge") {
+		kept, dropped := splitDroppable(tags)
+		if len(dropped) > 0 {
+			if c.hop.Dropped != nil {
+				c.hop.Dropped(spoke, dropped)
+			}
+			tags = kept
+			out, err = api.AssumeRole(ctx, c.spokeInput(spoke, tags))
+		}
+	}
+	if err != nil {
+		return Session{}, stsError(ctx, StageSpoke, spoke.Role, err)
+	}
+	s, err := c.session(spoke.Role, out.AssumedRoleUser, out.Credentials)
+	if err != nil {
+		return Session{}, stsError(ctx, StageSpoke, spoke.Role, err)
+	}
+	s.Tags = tags
+	c.reached(StageSpoke, s, start)
+	return s, nil
+}
+
+// as is the one place that sets credentials: without them the SDK would send AssumeRole unsigned
+// and without a complaint.
+func as(s Session, options sts.Options) sts.Options {
+	options.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{
+			AccessKeyID:     s.Credentials.AccessKeyID.Reveal(),
+			SecretAccessKey: s.Credentials.SecretAccessKey.Reveal(),
+			SessionToken:    s.Credentials.SessionToken.Reveal(),
+		}, nil
+	})
+	return options
+}
+
+func (c *client) spokeInput(spoke Spoke, tags []Tag) *sts.AssumeRoleInput {
+	in := &sts.AssumeRoleInput{
+		RoleArn:         aws.String(spoke.Role.String()),
+		RoleSessionName: aws.String(c.hop.SessionName),
+		DurationSeconds: aws.Int32(int32(spoke.Duration.Seconds())),
+		SourceIdentity:  optional(spoke.SourceIdentity),
+		ExternalId:      optional(spoke.ExternalID),
+		Policy:          optional(spoke.Policy),
+	}
+	for _, arn := range spoke.PolicyARNs {
+		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(arn)})
+	}
+	for _, tag := range tags {
+		in.Tags = append(in.Tags, types.Tag{Key: aws.String(tag.Key), Value: aws.String(tag.Value)})
+		// AWS refuses a transitive key that is not among the tags, and a value that is empty is not sent.
+		if slices.ContainsFunc(spoke.TransitiveTagKeys, func(k string) bool { return strings.EqualFold(k, tag.Key) }) {
+			in.TransitiveTagKeys = append(in.TransitiveTagKeys, tag.Key)
+		}
+	}
+	return in
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func splitDroppable(tags []Tag) (kept []Tag, dropped []string) {
+	for _, tag := range tags {
+		if tag.Droppable {
+			dropped = append(dropped, tag.Key)
+		} else {
+			kept = append(kept, tag)
+		}
+	}
+	return kept, dropped
+}
+
+var (
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)  // the API model's form of accessKeyIdType
+	keyMaterial = regexp.MustCompile(`^[\x21-\x7e]{16,20000}$`) // opaque, but printable, long enough to mask, and on one line
+)
+
+// session checks an answer and masks the credentials in it. What is not checked here goes into
+// files that the runner parses, so an answer of the wrong form is refused, and the account and the
+// role are compared with what was asked for.
+func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *types.Credentials) (Session, error) {
+	if user == nil || credentials == nil || credentials.Expiration == nil {
+		return Session{}, &answerError{"the answer lacks the role's session or its credentials"}
+	}
+	id, key, token := aws.ToString(credentials.AccessKeyId), aws.ToString(credentials.SecretAccessKey), aws.ToString(credentials.SessionToken)
+	if !accessKeyID.MatchString(id) || !keyMaterial.MatchString(key) || !keyMaterial.MatchString(token) {
+		return Session{}, &answerError{"the answer's credentials are not of the form that AWS uses"}
+	}
+	c.hop.Mask(id)
+	c.hop.Mask(key)
+	c.hop.Mask(token)
+	if want, got := role.Session(c.hop.SessionName), aws.ToString(user.Arn); got != want {
+		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", got, want)}
+	}
+	if !credentials.Expiration.After(time.Now()) {
+		return Session{}, &answerError{fmt.Sprintf("the credentials expired at %s already (is this machine's clock right?)", credentials.Expiration.UTC().Format(time.RFC3339))}
+	}
+	return Session{Role: role, ARN: aws.ToString(user.Arn), Credentials: Credentials{
+		AccessKeyID:     NewSecret(id),
+		SecretAccessKey: NewSecret(key),
+		SessionToken:    NewSecret(token),
+		Expires:         credentials.Expiration.UTC(),
+	}}, nil
+}
+
+func (c *client) reached(stage Stage, s Session, start time.Time) {
+	if c.hop.Reached != nil {
+		c.hop.Reached(stage, s, time.Since(start))
+	}
+}

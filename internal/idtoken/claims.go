@@ -1,0 +1,100 @@
+package idtoken
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// maxToken is the length that AWS STS takes, in bytes: WebIdentityToken in the API's model.
+const maxToken = 20000
+
+// Claims are what a token says of its job. They are read without verifying the signature: AWS does
+// that. Use them for tags and messages only, and defuse them before printing.
+type Claims struct {
+	Subject  string
+	Issuer   string
+	Audience []string
+	Expires  time.Time // zero when the token does not say
+
+	all map[string]any
+}
+
+// jwt is three parts of base64url; the form is checked so that a mask of the whole token is one line.
+var jwt = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+
+// ParseClaims reads the claims of a JWT of at most 20,000 bytes.
+func ParseClaims(token string) (Claims, error) {
+	if len(token) > maxToken {
+		return Claims{}, errors.New("the token is larger than the 20000 bytes that AWS takes")
+	}
+	if !jwt.MatchString(token) {
+		return Claims{}, errors.New("the token is not a JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		return Claims{}, errors.New("the token's payload is not base64url")
+	}
+	var registered struct {
+		Subject  string `json:"sub"`
+		Issuer   string `json:"iss"`
+		Audience any    `json:"aud"`
+		Expires  int64  `json:"exp"`
+	}
+	c := Claims{}
+	// The decoder's messages can quote the token, so they are not passed on.
+	if json.Unmarshal(payload, &registered) != nil || json.Unmarshal(payload, &c.all) != nil {
+		return Claims{}, errors.New("the token's payload is not a JSON object of claims")
+	}
+	c.Subject, c.Issuer = registered.Subject, registered.Issuer
+	if registered.Expires > 0 {
+		c.Expires = time.Unix(registered.Expires, 0)
+	}
+	switch audience := registered.Audience.(type) {
+	case string:
+		c.Audience = []string{audience}
+	case []any:
+		for _, a := range audience {
+			if s, ok := a.(string); ok {
+				c.Audience = append(c.Audience, s)
+			}
+		}
+	}
+	return c, nil
+}
+
+// Get returns a claim that is a string, and "" for every other. GitHub's are all strings but the times.
+func (c Claims) Get(name string) string {
+	s, _ := c.all[name].(string)
+	return s
+}
+
+// Form is the shape of a subject.
+type Form string
+
+// The forms of GitHub's subjects. Immutable ones carry the ids of owner and repository behind an
+// @: for github.com repositories created, renamed or transferred since 2026-07-15, or opted in.
+const (
+	Legacy     Form = "legacy"     // repo:OWNER/REPO:...
+	Immutable  Form = "immutable"  // repo:OWNER@OWNER-ID/REPO@REPO-ID:...
+	Customized Form = "customized" // another order or choice of claims
+)
+
+var (
+	immutableSubject = regexp.MustCompile(`^repo:[^/:@]+@[0-9]+/[^/:@]+@[0-9]+:`)
+	legacySubject    = regexp.MustCompile(`^repo:[^/:@]+/[^/:@]+:`)
+)
+
+// Form tells the form of the subject.
+func (c Claims) Form() Form {
+	switch {
+	case immutableSubject.MatchString(c.Subject):
+		return Immutable
+	case legacySubject.MatchString(c.Subject):
+		return Legacy
+	}
+	return Customized
+}
