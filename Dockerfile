@@ -1,0 +1,36 @@
+# The action's image: one static binary and the CA roots, nothing else.
+#
+# One file for every builder that meets it: GitHub's runner (BuildKit), `act` (the classic builder), and
+# `docker buildx build --platform linux/amd64,linux/arm64` at a release. Hence no syntax line (it would pull a
+# frontend image), no heredoc and no cache mount. The build stage runs on the builder's own platform and
+# cross-compiles.
+#
+# The tag names an exact version, not a digest: a digest names the bytes of one registry's copy, and the
+# build must also work from a mirror and from scripts/go-image.sh, where no registry is reached. What users run is
+# pinned all the same: a release names the built image by its digest in action.yml.
+ARG GO_IMAGE=golang:1.26.8-alpine
+
+FROM --platform=${BUILDPLATFORM:-linux/amd64} ${GO_IMAGE} AS build
+WORKDIR /src
+
+COPY go.mod go.sum ./
+RUN go mod download
+
+COPY cmd ./cmd
+COPY internal ./internal
+
+# No defaults: BuildKit fills these in, and a default here would win over --platform in its older versions. With
+# the classic builder both stay empty, which go build reads as "this machine".
+ARG TARGETOS
+ARG TARGETARCH
+RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
+    go build -trimpath -ldflags "-s -w" -o /out/hubspoke-chain ./cmd/hubspoke-chain
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/hubspoke-chain /hubspoke-chain
+
+# No USER: the runner's command files belong to another uid, and only root can append to them. No shell anywhere:
+# sh drops variables with a hyphen in the name, and INPUT_ROLE-TO-ASSUME is one.
+ENTRYPOINT ["/hubspoke-chain"]
+CMD ["action"]
