@@ -1,0 +1,94 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Action is what the runner reads of an action.yml.
+type Action struct {
+	Inputs  map[string]Input
+	Outputs map[string]Output
+	Runs    struct {
+		Using          string
+		Image          string
+		Args           []string
+		Entrypoint     string
+		PreEntrypoint  string `yaml:"pre-entrypoint"`
+		PostEntrypoint string `yaml:"post-entrypoint"`
+		PreIf          string `yaml:"pre-if"`
+		PostIf         string `yaml:"post-if"`
+		Env            map[string]string
+	}
+}
+
+// Input is an input of an action. The runner does not enforce required.
+type Input struct {
+	Description string
+	Required    bool
+	Default     *string // nil when there is none
+}
+
+// Output is an output of an action.
+type Output struct{ Description string }
+
+// ReadAction reads an action.yml.
+func ReadAction(path string) (Action, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Action{}, err
+	}
+	var a Action
+	if err := yaml.Unmarshal(text, &a); err != nil {
+		return Action{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return a, nil
+}
+
+// inputs gives every input its value: what the step says, else the default, else nothing. A key that
+// is there with an empty value overrides the default, and an unknown one is passed on all the same
+// (ActionRunner.cs).
+func (a Action) inputs(with map[string]string, temp string) (map[string]string, error) {
+	values := map[string]string{}
+	for name, input := range a.Inputs {
+		values[strings.ToLower(name)] = ""
+		if input.Default == nil {
+			continue
+		}
+		value, err := evaluate(*input.Default, func(name string) (string, bool) { return temp, name == "runner.temp" })
+		if err != nil {
+			return nil, fmt.Errorf("the default of %s: %w", name, err)
+		}
+		values[strings.ToLower(name)] = value
+	}
+	for name, value := range with {
+		values[strings.ToLower(name)] = value
+	}
+	return values, nil
+}
+
+// evaluate replaces the ${{ NAME }} in a text. The runner has a whole language here; what our
+// action.yml does not use is refused, so that nobody takes it for working.
+func evaluate(text string, lookup func(name string) (string, bool)) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		expression, after, found := strings.Cut(rest, "}}")
+		if !found {
+			return "", fmt.Errorf("%q does not close its ${{", text)
+		}
+		value, known := lookup(strings.TrimSpace(expression))
+		if !known {
+			return "", fmt.Errorf("the expression %q is not one that this transcription knows", strings.TrimSpace(expression))
+		}
+		b.WriteString(value)
+		text = after
+	}
+}

@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Masks are the values that the runner hides in the log of a job and in its summaries, for as long
+// as the job lasts.
+type Masks struct{ values []string }
+
+// Add hides a value from now on: the whole of it and each of its lines, in the encodings that the
+// runner registers. There is no minimum length (AddMaskCommandExtension in
+// ActionCommandManager.cs).
+func (m *Masks) Add(value string) {
+	for _, v := range append([]string{value}, strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' })...) {
+		if v = strings.TrimSpace(v); v == "" {
+			continue
+		}
+		for _, form := range encodings(v) {
+			if form != "" && !slices.Contains(m.values, form) {
+				m.values = append(m.values, form)
+			}
+		}
+	}
+	// The longest first, so that a value which contains another is hidden whole.
+	slices.SortStableFunc(m.values, func(a, b string) int { return len(b) - len(a) })
+}
+
+// encodings are those of HostContext.cs that can differ from the value for what an action masks.
+// Not among them, in the runner either: hex, base64url, other case, parts of the value.
+func encodings(v string) []string {
+	forms := []string{v, strings.ReplaceAll(v, `"`, `\"`), url.PathEscape(v), url.QueryEscape(v)}
+	for skip := range min(3, len(v)) { // a base64 text in which the value starts at another byte
+		encoded := base64.StdEncoding.EncodeToString([]byte(v[skip:]))
+		forms = append(forms, strings.TrimRight(encoded, "="))
+	}
+	if quoted, err := json.Marshal(v); err == nil {
+		forms = append(forms, strings.Trim(string(quoted), `"`))
+	}
+	return forms
+}
+
+// Hide gives the text with every masked value replaced by ***.
+func (m *Masks) Hide(text string) string {
+	for _, v := range m.values {
+		text = strings.ReplaceAll(text, v, "***")
+	}
+	return text
+}
+
+// Has tells whether the value itself is masked.
+func (m *Masks) Has(value string) bool { return slices.Contains(m.values, value) }
