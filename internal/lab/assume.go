@@ -1,0 +1,205 @@
+package lab
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/hubspoke-chain/internal/policy"
+)
+
+// tokenGrace is how long after its exp IAM still takes a token (IAM User Guide, "OIDC federation").
+// The lab gives the same before nbf and iat.
+const tokenGrace = 5 * time.Minute
+
+// tokenAge is the age of a token's iat above which STS calls it too old. That there is such a limit
+// is seen in public logs ("Token too old: 441398"); a day is the lab's reading of them.
+const tokenAge = 24 * time.Hour
+
+// unvalidated is what STS has said since 2026 both when the account has no provider for the issuer
+// and when the provider does not list the audience.
+func unvalidated() *apiError {
+	return invalidToken("The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
+}
+
+func invalidToken(message string) *apiError {
+	return refuse(http.StatusBadRequest, "InvalidIdentityToken", "%s", message)
+}
+
+// noKey has two spaces behind the comma, as on AWS.
+func noKey() *apiError {
+	return invalidToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
+}
+
+// webDenied is the one refusal for a role that does not exist, a principal that does not match and a
+// condition that fails.
+func webDenied() *apiError {
+	return refuse(http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+}
+
+// expiredToken counts in seconds since 1970.
+func expiredToken(now, expires time.Time) *apiError {
+	return refuse(http.StatusBadRequest, "ExpiredTokenException",
+		"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires.Unix())
+}
+
+func (l *Lab) assumeRoleWithWebIdentity(c *call) (*result, *apiError) {
+	if refused := c.parameters(); refused != nil {
+		return nil, refused
+	}
+	t, err := parseToken(c.params.token)
+	if err != nil {
+		return nil, invalidToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+	}
+	c.webToken = &t
+	if c.role = l.world.roles[c.params.roleARN]; c.role == nil {
+		return nil, webDenied()
+	}
+	if refused := c.regionDisabled(c.role.account); refused != nil {
+		return nil, refused
+	}
+	if refused := c.withinMaximum(); refused != nil {
+		return nil, refused
+	}
+	issuer := strings.TrimPrefix(t.text("iss"), "https://")
+	found, ok := c.role.account.providers[issuer]
+	if !ok || issuer == t.text("iss") {
+		return nil, unvalidated()
+	}
+	c.provider = &found
+	if refused := l.verify(c); refused != nil {
+		return nil, refused
+	}
+	audience, refused := t.audience(found)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := c.claimedTags(); refused != nil {
+		return nil, refused
+	}
+	if refused := l.admit(c, c.webContext(issuer, audience)); refused != nil {
+		return nil, refused
+	}
+	c.effective.federated = t.remaining(issuer, audience)
+	out := l.grant(c)
+	out.Provider, out.Audience, out.SubjectFromWebIdentityToken = found.arn, audience, t.text("sub")
+	return out, nil
+}
+
+// withinMaximum checks the duration against the role.
+func (c *call) withinMaximum() *apiError {
+	if c.params.duration > c.role.maxDuration {
+		return refuse(http.StatusBadRequest, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	}
+	return nil
+}
+
+// verify checks the signature over the issuer's key set, then the times and the claims that must be
+// there. RS256 is what GitHub signs with, and all that the lab takes: a token that names another
+// algorithm, none for example, is refused before its signature is looked at.
+func (l *Lab) verify(c *call) *apiError {
+	t := c.webToken
+	if t.alg != "RS256" {
+		return unvalidated()
+	}
+	if l.keysUnreachable() || t.kid != l.key.id {
+		return noKey()
+	}
+	if !t.signedBy(l.key) {
+		return unvalidated() // AWS's text for a bad signature is not public
+	}
+	for _, claim := range []string{"exp", "iat"} {
+		if _, ok := t.seconds(claim); !ok {
+			return invalidToken("Missing a required claim: " + claim + ".")
+		}
+	}
+	expires, _ := t.seconds("exp")
+	issued, _ := t.seconds("iat")
+	notBefore, hasNotBefore := t.seconds("nbf")
+	switch {
+	case !c.now.Before(expires.Add(tokenGrace)):
+		return expiredToken(c.now, expires)
+	case c.now.Sub(issued) > tokenAge:
+		return refuse(http.StatusBadRequest, "ExpiredTokenException", "Token too old: %d", int64(c.now.Sub(issued).Seconds()))
+	case issued.After(c.now.Add(tokenGrace)), hasNotBefore && notBefore.After(c.now.Add(tokenGrace)):
+		return unvalidated()
+	case t.text("sub") == "":
+		return invalidToken("Missing a required claim: sub.")
+	}
+	return nil
+}
+
+// audience is the one that counts: azp where the token has it (IAM User Guide, "Available keys for AWS
+// OIDC federation"), and a client id of the provider in any case.
+func (t *token) audience(p provider) (string, *apiError) {
+	audiences, azp := t.texts("aud"), t.text("azp")
+	switch {
+	case len(audiences) > 1 && azp == "":
+		return "", invalidToken("Token audience contains more than one audience while authorized party is not present")
+	case len(audiences) == 0:
+		return "", unvalidated()
+	}
+	audience := audiences[0]
+	if azp != "" {
+		audience = azp
+	}
+	if !slices.Contains(p.clientIDs, audience) {
+		return "", unvalidated()
+	}
+	return audience, nil
+}
+
+// claimedTags reads session tags and source identity of a web identity: they come from these claims
+// alone ("Pass session tags in AWS STS"). GitHub's tokens have none of them.
+func (c *call) claimedTags() *apiError {
+	claim, _ := c.webToken.claims["https://aws.amazon.com/tags"].(map[string]any)
+	principal, _ := claim["principal_tags"].(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(principal)) {
+		list, _ := principal[key].([]any)
+		if len(list) != 1 {
+			return refuse(http.StatusBadRequest, "InvalidParameterValue", "A session tag has one value.")
+		}
+		text, _ := list[0].(string)
+		c.effective.sent = append(c.effective.sent, tag{key, text})
+	}
+	transitive, _ := claim["transitive_tag_keys"].([]any)
+	for _, key := range transitive {
+		text, _ := key.(string)
+		c.effective.transitive = append(c.effective.transitive, text)
+	}
+	c.effective.sourceIdentity = c.webToken.text("https://aws.amazon.com/source_identity")
+	if problem := c.effective.sent.problem(); problem != "" {
+		return refuse(http.StatusBadRequest, "InvalidParameterValue", "The token's tags: %s", problem)
+	}
+	return tagRules(c.effective.sent, c.effective.transitive, nil)
+}
+
+func (l *Lab) assumeRole(c *call) (*result, *apiError) {
+	if refused := c.parameters(); refused != nil {
+		return nil, refused
+	}
+	// All callers of the lab are sessions, so the limit of a chained session always holds; it fails the
+	// call, nothing is shortened ("Methods to assume a role", role chaining).
+	if c.params.duration > time.Hour {
+		return nil, refuse(http.StatusBadRequest, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+	}
+	c.effective = effective{
+		sent: c.params.tags, transitive: c.params.transitive, inherited: c.caller.transitive,
+		sourceIdentity: c.params.sourceIdentity,
+	}
+	if refused := tagRules(c.effective.sent, c.effective.transitive, c.effective.inherited); refused != nil {
+		return nil, refused
+	}
+	if c.role = l.world.roles[c.params.roleARN]; c.role == nil {
+		return nil, denied(c, "sts:AssumeRole", policy.Side{Kind: policy.Trust})
+	}
+	if refused := c.withinMaximum(); refused != nil {
+		return nil, refused
+	}
+	if refused := l.admit(c, nil); refused != nil {
+		return nil, refused
+	}
+	return l.grant(c), nil
+}

@@ -1,0 +1,187 @@
+package lab
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Lifetimes. The ID token's are those of the sample in GitHub Docs, "OpenID Connect reference"; the
+// request token's were read off real ones in Azure/azure-cli#28778.
+const (
+	idTokenLife      = 300 * time.Second
+	idTokenBackdated = 600 * time.Second
+	requestLife      = 6*time.Hour + 20*time.Minute
+	requestBackdated = 10 * time.Minute
+)
+
+// jobRequest is what a request token stands for: one job of one run.
+type jobRequest struct {
+	job     Job
+	path    string // of the job's token endpoint
+	expires time.Time
+}
+
+// tokenPath is the path of the runner-facing endpoint; the double slash is GitHub's own.
+var tokenPath = regexp.MustCompile(`^/[0-9]+//idtoken/[0-9a-f-]{36}/[0-9a-f-]{36}$`)
+
+// RequestEnv gives the environment that the runner gives to a step of the job: where and with what to
+// ask for an ID token, and the GITHUB_* that agree with the job's claims. Each call is a job of its
+// own, whose request token is good for 6 hours and 20 minutes of the lab's clock.
+func (l *Lab) RequestEnv(issuerURL string, job Job) map[string]string {
+	r := &jobRequest{job: job, path: "/57//idtoken/" + uuid() + "/" + uuid(), expires: l.now().Add(requestLife)}
+	now := l.now()
+	// The names are of the request tokens that actions/runner gets; only exp is of use to a client.
+	requestToken, err := l.key.sign(map[string]any{
+		"iss": "https://vstoken.actions.githubusercontent.com", "aud": "https://vstoken.actions.githubusercontent.com",
+		"nbf": now.Add(-requestBackdated).Unix(), "exp": r.expires.Unix(), "scp": "Actions.GenericRead", "orchid": uuid(),
+	})
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	l.keep(requestToken)
+	l.mu.Lock()
+	l.requests[requestToken] = r
+	l.mu.Unlock()
+	owner, _, _ := strings.Cut(job.claim("repository"), "/")
+	env := map[string]string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL": strings.TrimSuffix(issuerURL, "/") + r.path + "?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken,
+		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_API_URL": "https://api.github.com",
+		"GITHUB_REPOSITORY_OWNER": owner, "GITHUB_JOB": job.Name, "GITHUB_ACTION": "__org_hubspoke-chain",
+		"GITHUB_TRIGGERING_ACTOR": job.claim("actor"), "GITHUB_REF_NAME": refName(job.claim("ref")),
+	}
+	for _, name := range []string{
+		"repository", "repository_id", "repository_owner_id", "workflow", "workflow_ref", "workflow_sha", "ref", "ref_type", "ref_protected",
+		"sha", "actor", "actor_id", "run_id", "run_number", "run_attempt", "event_name", "base_ref", "head_ref",
+	} {
+		env["GITHUB_"+strings.ToUpper(name)] = job.claim(name)
+	}
+	return env
+}
+
+func refName(ref string) string {
+	for _, prefix := range []string{"refs/heads/", "refs/tags/", "refs/pull/"} {
+		if name, found := strings.CutPrefix(ref, prefix); found {
+			return name
+		}
+	}
+	return ref
+}
+
+// Issuer is GitHub's side: the discovery document and the key set, under / and under the path of any
+// enterprise, and the endpoint at which a runner's job asks for its token.
+func (l *Lab) Issuer() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		action, serve := "unknown", l.notFound
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration"):
+			action, serve = "discovery", l.discovery
+		case strings.HasSuffix(r.URL.Path, "/.well-known/jwks"):
+			action, serve = "jwks", l.jwks
+		case tokenPath.MatchString(r.URL.Path):
+			action, serve = "token", l.idToken
+		}
+		l.serve(w, r, issuerService, action, func(*Fault) *answer {
+			if r.Method != http.MethodGet {
+				return issuerError(http.StatusMethodNotAllowed, "The requested resource does not support http method '"+r.Method+"'.")
+			}
+			return serve(r)
+		})
+	})
+}
+
+func (l *Lab) notFound(*http.Request) *answer {
+	return issuerError(http.StatusNotFound, "The resource cannot be found.")
+}
+
+// discovery has the members that GitHub's has. jwks_uri is where the lab is reached, so that another
+// relying party can follow it.
+func (l *Lab) discovery(r *http.Request) *answer {
+	slug := strings.TrimSuffix(r.URL.Path, "/.well-known/openid-configuration")
+	claims := []string{"sub", "aud", "exp", "iat", "iss", "jti", "nbf"}
+	for _, name := range l.world.Jobs() {
+		claims = slices.AppendSeq(claims, maps.Keys(l.world.jobs[name].Claims))
+	}
+	slices.Sort(claims)
+	return issuerAnswer(map[string]any{
+		"issuer":                                GitHubIssuer + slug,
+		"jwks_uri":                              (&url.URL{Scheme: "http", Host: r.Host, Path: slug + "/.well-known/jwks"}).String(),
+		"subject_types_supported":               []string{"public", "pairwise"},
+		"response_types_supported":              []string{"id_token"},
+		"claims_supported":                      slices.Compact(claims),
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"scopes_supported":                      []string{"openid"},
+	})
+}
+
+func (l *Lab) jwks(*http.Request) *answer {
+	return issuerAnswer(map[string]any{"keys": []any{l.key.jwk()}})
+}
+
+// idToken mints the token of the job that the request token stands for.
+func (l *Lab) idToken(r *http.Request) *answer {
+	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	l.mu.Lock()
+	request := l.requests[bearer]
+	l.mu.Unlock()
+	if !strings.EqualFold(scheme, "Bearer") || request == nil || request.path != r.URL.Path || !l.now().Before(request.expires) {
+		return issuerError(http.StatusUnauthorized, "Access denied. System:ServiceIdentity does not have permission to perform this action.")
+	}
+	query := r.URL.Query()
+	// The version is in the URL that the runner is given; a client that builds its own query loses it.
+	if query.Get("api-version") != "2.0" && !strings.Contains(r.Header.Get("Accept"), "api-version=2.0") {
+		return issuerError(http.StatusBadRequest, `No api-version was supplied for the "GET" request.`)
+	}
+	if len(query["audience"]) > 1 {
+		return issuerError(http.StatusBadRequest, "A token has one audience.")
+	}
+	audience := query.Get("audience")
+	if audience == "" {
+		owner, _, _ := strings.Cut(request.job.claim("repository"), "/")
+		audience = "https://github.com/" + owner // GitHub Docs, "OpenID Connect reference", the aud claim
+	}
+	signed, err := l.Mint(request.job, audience)
+	if err != nil {
+		return issuerError(http.StatusInternalServerError, "The job's claims cannot be put into a token.")
+	}
+	return issuerAnswer(map[string]any{"count": len(signed), "value": signed})
+}
+
+// Mint makes a job's ID token as the token endpoint does, good for five minutes of the lab's clock.
+// A claim of the job that is also one of the token's own, exp or aud for example, wins: that is how
+// a test makes a token that must be refused.
+func (l *Lab) Mint(job Job, audience string) (string, error) {
+	now := l.now()
+	claims := map[string]any{
+		"sub": job.Subject(), "aud": audience, "jti": uuid(),
+		"iat": now.Unix(), "nbf": now.Add(-idTokenBackdated).Unix(), "exp": now.Add(idTokenLife).Unix(),
+	}
+	maps.Copy(claims, job.Claims)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+	signed, err := l.key.sign(claims)
+	if err != nil {
+		return "", err
+	}
+	l.keep(signed)
+	return signed, nil
+}
+
+func issuerAnswer(v any) *answer {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // what the lab puts in always marshals
+	}
+	return &answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: body}
+}
+
+// issuerError has the form of the service's errors that toolkit's clients read: a message.
+func issuerError(status int, message string) *answer {
+	a := issuerAnswer(map[string]any{"message": message})
+	a.status, a.outcome = status, message
+	return a
+}
