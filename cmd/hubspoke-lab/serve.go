@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/runner"
+)
+
+// faultFlags collects --fail.
+type faultFlags []lab.Fault
+
+func (f *faultFlags) String() string { return "" }
+
+func (f *faultFlags) Set(s string) error {
+	fault, err := lab.ParseFault(s)
+	if err != nil {
+		return err
+	}
+	*f = append(*f, fault)
+	return nil
+}
+
+// serve runs the lab until it is interrupted.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("hubspoke-lab serve", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprint(stdout, `Serves GitHub's issuer and AWS STS on loopback until interrupted. Standard output gets the environment to set, in the
+shell's form; standard error gets a line for each request.
+
+Usage: hubspoke-lab serve [flags]
+Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
+`)
+	}
+	world := flags.String("world", "", "`FILE` of the world; empty for the one of examples/lab")
+	jobName := flags.String("job", "staging", "the world's job whose environment is printed")
+	var faults faultFlags
+	flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND:TIMES; may be given again")
+	if err := parse(flags, args, stdout, nil); err != nil {
+		return err
+	}
+	l, servers, err := openLab(*world, func(format string, a ...any) { fmt.Fprintf(stderr, format+"\n", a...) })
+	if err != nil {
+		return err
+	}
+	defer servers.Close()
+	for _, fault := range faults {
+		l.Fail(fault)
+	}
+	claims, err := l.Job(*jobName)
+	if err != nil {
+		return err
+	}
+	root, err := os.MkdirTemp("", "hubspoke-lab-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	job, err := runner.NewJob(root)
+	if err != nil {
+		return err
+	}
+	maps.Copy(job.Env, l.RequestEnv(servers.IssuerURL, claims))
+	step, err := job.Start(runner.Action{}, nil, nil)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(stdout, "# GitHub's issuer: %s\n# AWS STS: %s\n\n", servers.IssuerURL, servers.STSURL)
+	fmt.Fprint(stdout, "# for the AWS CLI and SDKs\n")
+	fmt.Fprintf(stdout, "export AWS_ENDPOINT_URL_STS=%s\n\n", quote(servers.STSURL))
+	fmt.Fprintf(stdout, "# what the runner gives to a step of the job %s\n", *jobName)
+	for _, assignment := range step.Env() {
+		name, value, _ := strings.Cut(assignment, "=")
+		if strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
+			fmt.Fprintf(stdout, "export %s=%s\n", name, quote(value)) // not HOME, which is the shell's own here
+		}
+	}
+	fmt.Fprint(stdout, "\n# the step itself; a shell cannot export names with a hyphen, so they go through env\n# env")
+	inputs := defaults()
+	inputs["sts-endpoint"] = servers.STSURL
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		fmt.Fprintf(stdout, " %s", quote("INPUT_"+strings.ToUpper(name)+"="+inputs[name]))
+	}
+	fmt.Fprint(stdout, " hubspoke-chain action\n\n# what the step exported, for this shell\n# eval \"$(hubspoke-lab exports \"$GITHUB_ENV\")\"\n")
+	<-ctx.Done()
+	return nil
+}
+
+// quote gives a word for the shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// exports prints what a GITHUB_ENV file sets, in the shell's form.
+func exports(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("hubspoke-lab exports", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprint(stdout, `Prints the variables of a GITHUB_ENV file in the shell's form, as the next step of a job would have them.
+
+Usage: hubspoke-lab exports FILE
+Example: eval "$(hubspoke-lab exports "$GITHUB_ENV")"
+`)
+	}
+	var rest []string
+	if err := parse(flags, args, stdout, &rest); err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usageError{errors.New("it takes one FILE")}
+	}
+	text, err := os.ReadFile(rest[0])
+	if err != nil {
+		return err
+	}
+	pairs, err := runner.ParseCommandFile(string(text))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", rest[0], err)
+	}
+	for _, p := range pairs {
+		if !variable.MatchString(p.Name) {
+			return fmt.Errorf("reading %s: a shell has no variable %q", rest[0], p.Name)
+		}
+		fmt.Fprintf(stdout, "export %s=%s\n", p.Name, quote(p.Value))
+	}
+	return nil
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
