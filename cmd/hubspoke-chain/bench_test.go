@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/runner"
+)
+
+// build gives the program as it is shipped.
+func build(b *testing.B) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "hubspoke-chain")
+	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, ".")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return file
+}
+
+// BenchmarkStart starts the shipped program and has it print its version.
+//
+//	go test -run '^$' -bench BenchmarkStart ./cmd/hubspoke-chain
+func BenchmarkStart(b *testing.B) {
+	program := build(b)
+	var took []float64
+	for b.Loop() {
+		command := exec.Command(program, "--version")
+		start := time.Now()
+		if err := command.Run(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start).Seconds()*1000)
+	}
+	sort.Float64s(took)
+	b.ReportMetric(took[len(took)/2], "ms-median")
+}
+
+// BenchmarkStep runs the shipped program as a whole step against the lab.
+func BenchmarkStep(b *testing.B) {
+	program := build(b)
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := lab.New(world, lab.Options{})
+	servers, err := l.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer servers.Close()
+	claims, err := l.Job("staging")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var took []float64
+	peak := 0
+	for b.Loop() {
+		job, err := runner.NewJob(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for name, value := range l.RequestEnv(servers.IssuerURL, claims) {
+			job.Env[name] = value
+		}
+		step, err := job.Start(action, map[string]string{
+			"aws-region":         "us-east-1",
+			"hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
+			"role-to-assume":     "arn:aws:iam::222222222222:role/deploy-staging",
+			"sts-endpoint":       servers.STSURL,
+		}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		command := exec.Command(program, "action")
+		command.Env, command.Stdout = step.Env(), step.Log
+		start := time.Now()
+		if err := command.Start(); err != nil {
+			b.Fatal(err)
+		}
+		memory := make(chan int, 1)
+		go func() { memory <- peakMemory(command.Process.Pid) }()
+		if err := command.Wait(); err != nil {
+			b.Fatalf("%v\n%s", err, step.Log.Shown())
+		}
+		took = append(took, time.Since(start).Seconds()*1000)
+		peak = max(peak, <-memory)
+	}
+	sort.Float64s(took)
+	b.ReportMetric(took[len(took)/2], "ms-median")
+	b.ReportMetric(float64(peak)/1024, "MiB-peak")
+}
+
+// peakMemory gives the highest resident size of a process in KiB, sampled every half millisecond until it
+// ends. The rusage of a child would not do: Linux counts in it what the parent held before the exec.
+func peakMemory(pid int) (peak int) {
+	file := fmt.Sprintf("/proc/%d/status", pid)
+	for {
+		text, err := os.ReadFile(file)
+		_, after, found := strings.Cut(string(text), "VmHWM:")
+		if err != nil || !found { // it has ended
+			return peak
+		}
+		if size, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(after, "kB", 2)[0])); err == nil {
+			peak = max(peak, size)
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
+}

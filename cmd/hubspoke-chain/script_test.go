@@ -1,0 +1,379 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/runner"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hubspoke-chain": main})
+}
+
+// TestScripts runs the real main as a step of GitHub Actions, against the lab. Beside testscript's own,
+// the scripts have these commands:
+//
+//	[!] step [FLAG...] [INPUT=VALUE...]   run the action; with !, it must fail with status 1
+//	    -cancel SERVICE   cancel the step as soon as the service has got a request
+//	    -within DURATION  the step may not take longer
+//	    -missing, -directory, -partial VARIABLE   what happens to a command file before the step runs
+//	job NAME              the job of world.json that the steps belong to
+//	claim NAME=VALUE      change a claim of the job's token, an absent VALUE= removes it
+//	fail FAULT...         make the lab misbehave, SERVICE:ACTION:KIND:TIMES
+//	clock DURATION        move the lab's clock
+//	world FILE            another world than examples/lab, from the script's files
+//
+// A value that begins with @ is the text of that file. Unless it is given, an input is that of the hop
+// into staging. step leaves the files log, annotations, env, output, summary, events and requests
+// behind, with what differs from run to run replaced (see plain), and checks every time what must always hold
+// (see invariants).
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			s := &scene{action: action, dir: e.WorkDir, jobName: "staging", program: program(e.Getenv("PATH"))}
+			e.Values[sceneKey{}] = s
+			e.Defer(func() { s.close() })
+			return s.open(examples.Lab, "lab/world.json")
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"step":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts).step(ts, neg, args) },
+			"job":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).chooseJob(ts, args) },
+			"claim": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).claim(ts, args) },
+			"fail":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).fail(ts, args) },
+			"clock": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).clock(ts, args) },
+			"world": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).changeWorld(ts, args) },
+		},
+	})
+}
+
+// program finds the test binary under the name by which it is the real main.
+func program(path string) string {
+	for _, dir := range filepath.SplitList(path) {
+		if file, err := exec.LookPath(filepath.Join(dir, "hubspoke-chain")); err == nil {
+			return file
+		}
+	}
+	return "hubspoke-chain is not on the PATH of the script"
+}
+
+type sceneKey struct{}
+
+// scene is the lab and the job of one script.
+type scene struct {
+	action  runner.Action
+	program string
+	dir     string
+	lab     *lab.Lab
+	servers *lab.Servers
+	runner  *runner.Job
+	jobName string
+	claims  []string // changes of the job's claims, NAME=VALUE
+	steps   int
+}
+
+func of(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
+
+func (s *scene) open(files fs.FS, name string) error {
+	world, err := lab.ReadWorld(files, name)
+	if err != nil {
+		return err
+	}
+	s.lab = lab.New(world, lab.Options{})
+	if s.servers, err = s.lab.Start(); err != nil {
+		return err
+	}
+	root := filepath.Join(s.dir, "job")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	s.runner, err = runner.NewJob(root)
+	return err
+}
+
+func (s *scene) close() {
+	if s.servers != nil {
+		s.servers.Close()
+	}
+}
+
+func (s *scene) changeWorld(ts *testscript.TestScript, args []string) {
+	s.close()
+	ts.Check(s.open(os.DirFS(s.dir), args[0]))
+}
+
+func (s *scene) chooseJob(_ *testscript.TestScript, args []string) { s.jobName = args[0] }
+
+func (s *scene) claim(ts *testscript.TestScript, args []string) {
+	for _, arg := range args {
+		s.claims = append(s.claims, expand(ts, arg))
+	}
+}
+
+func (s *scene) fail(ts *testscript.TestScript, args []string) {
+	for _, arg := range args {
+		fault, err := lab.ParseFault(arg)
+		ts.Check(err)
+		s.lab.Fail(fault)
+	}
+}
+
+func (s *scene) clock(ts *testscript.TestScript, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.lab.Advance(d)
+}
+
+// expand replaces a value @FILE by the file's text, without the line end that txtar needs.
+func expand(ts *testscript.TestScript, assignment string) string {
+	name, file, found := strings.Cut(assignment, "=@")
+	if !found {
+		return assignment
+	}
+	return name + "=" + strings.TrimSuffix(ts.ReadFile(file), "\n")
+}
+
+func (s *scene) step(ts *testscript.TestScript, neg bool, args []string) {
+	with := map[string]string{
+		"aws-region":         "us-east-1",
+		"hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
+		"role-to-assume":     "arn:aws:iam::222222222222:role/deploy-staging",
+		"sts-endpoint":       s.servers.STSURL,
+	}
+	variables := map[string]string{}
+	flags := map[string]string{}
+	for len(args) > 0 {
+		if flag, found := strings.CutPrefix(args[0], "-"); found {
+			flags[flag], args = args[1], args[2:]
+			continue
+		}
+		name, value, found := strings.Cut(expand(ts, args[0]), "=")
+		if !found {
+			ts.Fatalf("step: %q is neither a flag nor INPUT=VALUE", args[0])
+		}
+		// An upper-case name is a variable of the job, as an earlier step may have exported it.
+		if name == strings.ToUpper(name) {
+			variables[name] = value
+		} else {
+			with[name] = value
+		}
+		args = args[1:]
+	}
+
+	claims, err := s.lab.Job(s.jobName)
+	ts.Check(err)
+	for _, change := range s.claims {
+		name, value, _ := strings.Cut(change, "=")
+		claims.Claims[name] = value
+	}
+	maps.Copy(s.runner.Env, s.lab.RequestEnv(s.servers.IssuerURL, claims))
+	for name, value := range variables {
+		s.runner.Env[name] = value
+		if value == "" {
+			delete(s.runner.Env, name)
+		}
+	}
+	step, err := s.runner.Start(s.action, with, nil)
+	ts.Check(err)
+	prepare(ts, step, flags)
+
+	before := s.lab.Events()
+	counts := s.lab.Counts()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if service := flags["cancel"]; service != "" {
+		go func() {
+			for ctx.Err() == nil && s.lab.Counts()[service].Requests == counts[service].Requests {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+		}()
+	}
+	start := time.Now()
+	status, stderr, err := step.Run(ctx, s.program)
+	ts.Check(err)
+	if within := flags["within"]; within != "" {
+		limit, err := time.ParseDuration(within)
+		ts.Check(err)
+		if took := time.Since(start); took > limit {
+			ts.Fatalf("the step took %s, which is over %s", took, limit)
+		}
+	}
+	want := 0
+	if neg {
+		want = 1
+	}
+	s.invariants(ts, step, status, stderr, with)
+	s.leave(ts, step, s.lab.Events()[len(before):], counts)
+	if status != want {
+		ts.Fatalf("the step ended with status %d, not %d:\n%s", status, want, step.Log.Shown())
+	}
+}
+
+// prepare spoils a command file before the step.
+func prepare(ts *testscript.TestScript, step *runner.Step, flags map[string]string) {
+	if name := flags["missing"]; name != "" {
+		ts.Check(os.Remove(step.Path(name)))
+	}
+	if name := flags["directory"]; name != "" {
+		ts.Check(os.Remove(step.Path(name)))
+		ts.Check(os.Mkdir(step.Path(name), 0o755))
+	}
+	if name := flags["partial"]; name != "" {
+		ts.Check(os.WriteFile(step.Path(name), []byte("FROM_BEFORE=1"), 0o600))
+	}
+}
+
+// invariants are what holds after every step, whatever the script is about.
+func (s *scene) invariants(ts *testscript.TestScript, step *runner.Step, status int, stderr string, with map[string]string) {
+	if stderr != "" {
+		ts.Fatalf("the step wrote to stderr, which the runner reads apart from the masks:\n%s", stderr)
+	}
+	errorAnnotations := 0
+	for _, a := range step.Log.Annotations() {
+		if a.Level == "error" {
+			errorAnnotations++
+		}
+	}
+	if want := min(status, 1); errorAnnotations != want {
+		ts.Fatalf("status %d and %d error annotations:\n%s", status, errorAnnotations, step.Log.Shown())
+	}
+	for _, c := range step.Log.Commands() {
+		if !slices.Contains([]string{"add-mask", "error", "warning", "notice", "group", "endgroup"}, c.Name) {
+			ts.Fatalf("the step issued the command %s: %q", c.Name, c.Data)
+		}
+	}
+
+	files := map[string]string{}
+	for _, name := range []string{"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"} {
+		text, err := os.ReadFile(step.Path(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !strings.Contains(err.Error(), "is a directory") {
+			ts.Fatalf("%v", err)
+		}
+		files[name] = string(text)
+	}
+	env, err := runner.ParseCommandFile(files["GITHUB_ENV"])
+	ts.Check(err)
+	exported := map[string]bool{}
+	for _, p := range env {
+		if p.Value != "" {
+			exported[p.Value] = true
+		}
+	}
+	outputs, err := runner.ParseCommandFile(files["GITHUB_OUTPUT"])
+	ts.Check(err)
+	for _, p := range outputs {
+		exported[p.Value] = true
+	}
+	for _, secret := range s.lab.Secrets() {
+		masked := false
+		for _, line := range step.Log.Raw() {
+			if strings.Contains(line, secret) && !masked && line != "::add-mask::"+secret {
+				ts.Fatalf("a secret is printed before its mask")
+			}
+			masked = masked || line == "::add-mask::"+secret
+		}
+		if exported[secret] && !masked {
+			ts.Fatalf("a secret is exported and was never masked")
+		}
+		for name, text := range files {
+			allowed := name == "GITHUB_ENV" && exported[secret] || name == "GITHUB_OUTPUT" && with["output-credentials"] == "true" && exported[secret]
+			if strings.Contains(text, secret) && !allowed {
+				ts.Fatalf("%s holds a secret that does not belong there", name)
+			}
+		}
+	}
+	if status != 0 {
+		for _, p := range env {
+			if p.Value != "" && p.Name != "FROM_BEFORE" {
+				ts.Fatalf("the step failed and exported %s", p.Name)
+			}
+		}
+		if len(outputs) > 0 {
+			ts.Fatalf("the step failed and set %d outputs", len(outputs))
+		}
+	}
+}
+
+// leave writes what the step came to into the script's directory.
+func (s *scene) leave(ts *testscript.TestScript, step *runner.Step, events []lab.Event, before map[string]lab.Count) {
+	write := func(name, text string) { ts.Check(os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600)) }
+	var b strings.Builder
+	for _, a := range step.Log.Annotations() {
+		fmt.Fprintf(&b, "%s %s: %s\n", a.Level, a.Title, a.Message)
+	}
+	write("annotations", plain(b.String()))
+	write("log", plain(step.Log.Shown()))
+
+	b.Reset()
+	for _, service := range []string{"issuer", "sts"} {
+		after := s.lab.Counts()[service]
+		fmt.Fprintf(&b, "%s: %d requests, %d connections\n", service, after.Requests-before[service].Requests, after.Connections-before[service].Connections)
+	}
+	write("requests", b.String())
+
+	b.Reset()
+	for _, e := range events {
+		text, err := json.Marshal(e)
+		ts.Check(err)
+		fmt.Fprintf(&b, "%s\n", text)
+	}
+	write("events", b.String())
+
+	result, err := step.End()
+	if err != nil { // a script has taken a command file away
+		return
+	}
+	ts.Check(result.Err)
+	pairs := func(pairs []runner.Pair) string {
+		var b strings.Builder
+		for _, p := range pairs {
+			fmt.Fprintf(&b, "%s=%s\n", p.Name, p.Value)
+		}
+		return b.String()
+	}
+	write("env", pairs(result.Env))
+	write("output", pairs(result.Output))
+	write("summary", plain(result.Summary))
+}
+
+// plain replaces what differs from run to run, so that a script can hold a whole log.
+func plain(text string) string {
+	for _, r := range []struct {
+		form *regexp.Regexp
+		word string
+	}{
+		{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "REQUEST-ID"},
+		{regexp.MustCompile(`\b(in|took) [0-9]+(\.[0-9])? m?s\b`), "$1 N ms"},
+		{regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`), "TIME"},
+		{regexp.MustCompile(`(127\.0\.0\.1|\[::1\]):[0-9]+`), "$1:PORT"},
+	} {
+		text = r.form.ReplaceAllString(text, r.word)
+	}
+	return text
+}
