@@ -83,7 +83,7 @@ Usage: hubspoke-lab demo
 	}
 	p.heading("What was checked")
 	issuer, sts := s.Counts()["issuer"], s.Counts()["sts"]
-	p.say(fmt.Sprintf("%d secrets were issued; none is in a log or a summary, and each was masked before it was written to a file.", len(s.Secrets())))
+	p.say(fmt.Sprintf("%d secrets were issued; none is in a log or a summary. What was exported had been masked before.", len(s.Secrets())))
 	p.say(fmt.Sprintf("GitHub got %d requests, AWS %d. The whole demo took %.1f s.", issuer.Requests, sts.Requests, time.Since(start).Seconds()))
 	return nil
 }

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/org/hubspoke-chain/internal/runner"
+)
+
+// block is a fenced code block of a Markdown file.
+type block struct{ language, text string }
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+
+func readme(t *testing.T) (text string, blocks []block) {
+	t.Helper()
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range fence.FindAllStringSubmatch(string(data), -1) {
+		blocks = append(blocks, block{m[1], m[2]})
+	}
+	return string(data), blocks
+}
+
+// The log that README.md shows is the one that the scripts get.
+func TestReadmeLog(t *testing.T) {
+	t.Parallel()
+	archive, err := txtar.ParseFile("testdata/script/hop.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for _, f := range archive.Files {
+		if f.Name == "want-log" {
+			want = string(f.Data)
+		}
+	}
+	_, blocks := readme(t)
+	for _, b := range blocks {
+		if b.language == "text" {
+			if got := plain(b.text); want == "" || got != want {
+				t.Errorf("README.md shows the log\n%s\nthe script has\n%s", got, want)
+			}
+			return
+		}
+	}
+	t.Error("README.md shows no log")
+}
+
+// Every step in README.md that uses the action has inputs that the action has, and those that it requires.
+func TestReadmeWorkflows(t *testing.T) {
+	t.Parallel()
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, blocks := readme(t)
+	steps := 0
+	for _, b := range blocks {
+		if b.language != "yaml" {
+			continue
+		}
+		var workflow struct {
+			Permissions map[string]string
+			Jobs        map[string]struct {
+				Steps []struct {
+					Uses string
+					With map[string]string
+				}
+			}
+		}
+		if err := yaml.Unmarshal([]byte(b.text), &workflow); err != nil {
+			t.Errorf("%v in\n%s", err, b.text)
+			continue
+		}
+		if workflow.Permissions["id-token"] != "write" {
+			t.Errorf("no id-token: write in\n%s", b.text)
+		}
+		for _, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				if !strings.HasPrefix(step.Uses, "org/hubspoke-chain@") {
+					continue
+				}
+				steps++
+				for name := range step.With {
+					if _, known := action.Inputs[name]; !known {
+						t.Errorf("there is no input %s, in\n%s", name, b.text)
+					}
+				}
+				for name, input := range action.Inputs {
+					if input.Required && step.With[name] == "" {
+						t.Errorf("the input %s is missing in\n%s", name, b.text)
+					}
+				}
+			}
+		}
+	}
+	if steps < 3 {
+		t.Errorf("found %d steps that use the action", steps)
+	}
+}
+
+// Every file and every heading that README.md points to is there.
+func TestReadmeLinks(t *testing.T) {
+	t.Parallel()
+	text, _ := readme(t)
+	anchors := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		anchor := strings.ToLower(m[1])
+		anchor = regexp.MustCompile("[^a-z0-9 _-]").ReplaceAllString(anchor, "")
+		anchors[strings.ReplaceAll(anchor, " ", "-")] = true
+	}
+	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
+	for _, m := range regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1) {
+		links = append(links, m)
+	}
+	if len(links) < 10 {
+		t.Fatalf("found %d links", len(links))
+	}
+	for _, m := range links {
+		switch target := m[1]; {
+		case strings.HasPrefix(target, "https://"):
+		case strings.HasPrefix(target, "#"):
+			if !anchors[target[1:]] {
+				t.Errorf("README.md has no heading for %s", target)
+			}
+		default:
+			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
