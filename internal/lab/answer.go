@@ -37,6 +37,14 @@ func refuse(status int, code, format string, args ...any) *apiError {
 	return &apiError{status, code, fmt.Sprintf(format, args...)}
 }
 
+func badRequest(code, format string, args ...any) *apiError {
+	return refuse(http.StatusBadRequest, code, format, args...)
+}
+
+func forbidden(code, format string, args ...any) *apiError {
+	return refuse(http.StatusForbidden, code, format, args...)
+}
+
 // answer gives the error's document, byte for byte of the form that awslabs/aws-sdk-rust#827 shows.
 func (e *apiError) answer(requestID string) *answer {
 	kind := "Sender"
@@ -44,9 +52,12 @@ func (e *apiError) answer(requestID string) *answer {
 		kind = "Receiver"
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "<ErrorResponse xmlns=%q>\n  <Error>\n    <Type>%s</Type>\n    <Code>%s</Code>\n    <Message>%s</Message>", namespace, kind, e.code, escapeText(e.message))
-	fmt.Fprintf(&b, "\n  </Error>\n  <RequestId>%s</RequestId>\n</ErrorResponse>\n", requestID)
-	a := &answer{status: e.status, contentType: "text/xml", body: b.Bytes(), outcome: e.code + ": " + e.message, header: map[string]string{"x-amzn-RequestId": requestID}}
+	fmt.Fprintf(&b, "<ErrorResponse xmlns=%q>\n  <Error>\n    <Type>%s</Type>\n", namespace, kind)
+	fmt.Fprintf(&b, "    <Code>%s</Code>\n", e.code)
+	fmt.Fprintf(&b, "    <Message>%s</Message>\n  </Error>\n", escapeText(e.message))
+	fmt.Fprintf(&b, "  <RequestId>%s</RequestId>\n</ErrorResponse>\n", requestID)
+	a := newAnswer(e.status, b.Bytes(), requestID)
+	a.outcome = e.code + ": " + e.message
 	if e.status < 500 {
 		a.header["Connection"] = "close" // STS closes after a refusal; seen in awslabs/aws-sdk-rust#827
 	}
@@ -100,8 +111,15 @@ func (r *result) answer(action, requestID string) (*answer, error) {
 	if err := encoder.EncodeElement(content, xml.StartElement{Name: xml.Name{Local: action + "Result"}}); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(&b, "\n  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n</%sResponse>\n", requestID, action)
-	return &answer{status: http.StatusOK, contentType: "text/xml", body: b.Bytes(), header: map[string]string{"x-amzn-RequestId": requestID}}, nil
+	fmt.Fprintf(&b, "\n  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n", requestID)
+	fmt.Fprintf(&b, "</%sResponse>\n", action)
+	return newAnswer(http.StatusOK, b.Bytes(), requestID), nil
+}
+
+// newAnswer has the headers of all answers of STS.
+func newAnswer(status int, body []byte, requestID string) *answer {
+	header := map[string]string{"x-amzn-RequestId": requestID}
+	return &answer{status: status, contentType: "text/xml", header: header, body: body}
 }
 
 // Count is what a service has seen.
@@ -117,7 +135,7 @@ func (l *Lab) serve(w http.ResponseWriter, r *http.Request, service, action stri
 	if fault != nil {
 		line += " (fault " + fault.Kind + ")"
 		if !fault.connection(w, r) {
-			l.log("%s: no answer", line)
+			l.logLine(line + ": no answer")
 			return
 		}
 	}
@@ -125,7 +143,7 @@ func (l *Lab) serve(w http.ResponseWriter, r *http.Request, service, action stri
 	if a == nil {
 		a = fault.change(run(fault))
 	}
-	l.log("%s: %s", line, describe(a))
+	l.logLine(line + ": " + describe(a))
 	l.send(w, a)
 }
 
@@ -134,6 +152,17 @@ func describe(a *answer) string {
 		return strconv.Itoa(a.status)
 	}
 	return fmt.Sprintf("%d %q", a.status, a.outcome) // quoted: it can hold what the request said
+}
+
+// logLine takes secrets out of a line: a validation error repeats what the request said.
+func (l *Lab) logLine(line string) {
+	if l.log == nil {
+		return
+	}
+	for _, secret := range l.Secrets() {
+		line = strings.ReplaceAll(line, secret, "***")
+	}
+	l.log("%s", line)
 }
 
 // arrive counts a request and takes the fault that waits for it.

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -21,27 +20,29 @@ const tokenAge = 24 * time.Hour
 // unvalidated is what STS has said since 2026 both when the account has no provider for the issuer
 // and when the provider does not list the audience.
 func unvalidated() *apiError {
-	return invalidToken("The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
+	return invalidToken("The web identity token provided could not be validated. " +
+		"See the AssumeRoleWithWebIdentity documentation for requirements.")
 }
 
 func invalidToken(message string) *apiError {
-	return refuse(http.StatusBadRequest, "InvalidIdentityToken", "%s", message)
+	return badRequest("InvalidIdentityToken", "%s", message)
 }
 
 // noKey has two spaces behind the comma, as on AWS.
 func noKey() *apiError {
-	return invalidToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
+	return invalidToken("Couldn't retrieve verification key from your identity provider,  " +
+		"please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
 
 // webDenied is the one refusal for a role that does not exist, a principal that does not match and a
 // condition that fails.
 func webDenied() *apiError {
-	return refuse(http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	return forbidden("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
 
 // expiredToken counts in seconds since 1970.
 func expiredToken(now, expires time.Time) *apiError {
-	return refuse(http.StatusBadRequest, "ExpiredTokenException",
+	return badRequest("ExpiredTokenException",
 		"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires.Unix())
 }
 
@@ -51,7 +52,8 @@ func (l *Lab) assumeRoleWithWebIdentity(c *call) (*result, *apiError) {
 	}
 	t, err := parseToken(c.params.token)
 	if err != nil {
-		return nil, invalidToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		return nil, invalidToken("The ID Token provided is not a valid JWT. " +
+			"(You may see this error if you sent an Access Token)")
 	}
 	c.webToken = &t
 	if c.role = l.world.roles[c.params.roleARN]; c.role == nil {
@@ -91,7 +93,8 @@ func (l *Lab) assumeRoleWithWebIdentity(c *call) (*result, *apiError) {
 // withinMaximum checks the duration against the role.
 func (c *call) withinMaximum() *apiError {
 	if c.params.duration > c.role.maxDuration {
-		return refuse(http.StatusBadRequest, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return badRequest("ValidationError",
+			"The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	return nil
 }
@@ -122,7 +125,7 @@ func (l *Lab) verify(c *call) *apiError {
 	case !c.now.Before(expires.Add(tokenGrace)):
 		return expiredToken(c.now, expires)
 	case c.now.Sub(issued) > tokenAge:
-		return refuse(http.StatusBadRequest, "ExpiredTokenException", "Token too old: %d", int64(c.now.Sub(issued).Seconds()))
+		return badRequest("ExpiredTokenException", "Token too old: %d", int64(c.now.Sub(issued).Seconds()))
 	case issued.After(c.now.Add(tokenGrace)), hasNotBefore && notBefore.After(c.now.Add(tokenGrace)):
 		return unvalidated()
 	case t.text("sub") == "":
@@ -159,7 +162,7 @@ func (c *call) claimedTags() *apiError {
 	for _, key := range slices.Sorted(maps.Keys(principal)) {
 		list, _ := principal[key].([]any)
 		if len(list) != 1 {
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "A session tag has one value.")
+			return badRequest("InvalidParameterValue", "A session tag has one value.")
 		}
 		text, _ := list[0].(string)
 		c.effective.sent = append(c.effective.sent, tag{key, text})
@@ -171,7 +174,7 @@ func (c *call) claimedTags() *apiError {
 	}
 	c.effective.sourceIdentity = c.webToken.text("https://aws.amazon.com/source_identity")
 	if problem := c.effective.sent.problem(); problem != "" {
-		return refuse(http.StatusBadRequest, "InvalidParameterValue", "The token's tags: %s", problem)
+		return badRequest("InvalidParameterValue", "The token's tags: %s", problem)
 	}
 	return tagRules(c.effective.sent, c.effective.transitive, nil)
 }
@@ -183,7 +186,8 @@ func (l *Lab) assumeRole(c *call) (*result, *apiError) {
 	// All callers of the lab are sessions, so the limit of a chained session always holds; it fails the
 	// call, nothing is shortened ("Methods to assume a role", role chaining).
 	if c.params.duration > time.Hour {
-		return nil, refuse(http.StatusBadRequest, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		return nil, badRequest("ValidationError",
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
 	c.effective = effective{
 		sent: c.params.tags, transitive: c.params.transitive, inherited: c.caller.transitive,

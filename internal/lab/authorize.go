@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,9 @@ func (l *Lab) admit(c *call, web policy.Context) *apiError {
 	} else {
 		s := c.caller
 		action = "sts:AssumeRole"
-		caller = policy.Caller{Account: s.role.account.id, RoleARN: s.role.arn, RoleID: s.role.id, SessionARN: s.arn()}
+		caller = policy.Caller{
+			Account: s.role.account.id, RoleARN: s.role.arn, RoleID: s.role.id, SessionARN: s.arn(),
+		}
 		documents.Identity, documents.Boundary = s.role.identity, s.role.boundary
 		documents.Session, documents.SCPs = s.policies, s.role.account.scps
 		if inherited := s.sourceIdentity; inherited != "" {
@@ -37,7 +38,8 @@ func (l *Lab) admit(c *call, web policy.Context) *apiError {
 	}
 	c.requestContext(ctx)
 	for _, action := range c.actions(action) {
-		verdict := policy.Authorize(policy.Request{Action: action, Resource: c.role.arn, Caller: caller, Context: ctx}, documents)
+		request := policy.Request{Action: action, Resource: c.role.arn, Caller: caller, Context: ctx}
+		verdict := policy.Authorize(request, documents)
 		if verdict.Allowed {
 			continue
 		}
@@ -82,7 +84,7 @@ func denied(c *call, action string, side policy.Side) *apiError {
 		_, name, _ := strings.Cut(names[side.Kind], " ")
 		text += " because no " + name + " allows the " + action + " action"
 	}
-	return refuse(http.StatusForbidden, "AccessDenied", "%s", text)
+	return forbidden("AccessDenied", "%s", text)
 }
 
 // claimKeys are the claims that AWS offers as condition keys beside sub, aud and amr: these ten and no

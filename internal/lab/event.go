@@ -37,7 +37,8 @@ type Event struct {
 // Identity is who made a call, as far as the account may see (CloudTrail User Guide, "CloudTrail
 // userIdentity element").
 type Identity struct {
-	Type             string          `json:"type"` // WebIdentityUser, AssumedRole, or AWSAccount for a caller of another account
+	// Type is WebIdentityUser, AssumedRole, or AWSAccount for a caller of another account.
+	Type             string          `json:"type"`
 	PrincipalID      string          `json:"principalId,omitempty"`
 	ARN              string          `json:"arn,omitempty"`
 	AccountID        string          `json:"accountId,omitempty"`
@@ -91,9 +92,10 @@ func (l *Lab) Events() []Event {
 // is not recorded.
 func (l *Lab) record(c *call, out *result, refused *apiError) {
 	e := Event{
-		EventVersion: "1.11", EventTime: c.now.UTC().Format(time.RFC3339), EventSource: "sts.amazonaws.com", EventName: c.action,
-		AWSRegion: c.region, SourceIPAddress: c.sourceIP(), UserAgent: c.request.UserAgent(), RequestID: c.id, EventID: uuid(),
-		ReadOnly: true, EventType: "AwsApiCall", ManagementEvent: true, EventCategory: "Management",
+		EventVersion: "1.11", EventType: "AwsApiCall", EventCategory: "Management", ManagementEvent: true, ReadOnly: true,
+		EventTime: c.now.UTC().Format(time.RFC3339), EventSource: "sts.amazonaws.com", EventName: c.action,
+		AWSRegion: c.region, SourceIPAddress: c.sourceIP(), UserAgent: c.request.UserAgent(),
+		RequestID: c.id, EventID: uuid(),
 		RequestParameters: c.eventRequest(), ResponseElements: out.event(),
 	}
 	if refused != nil {
@@ -109,7 +111,8 @@ func (l *Lab) record(c *call, out *result, refused *apiError) {
 		events = append(events, e)
 		if c.role != nil && refused == nil && c.role.account != c.caller.role.account {
 			other := e
-			other.UserIdentity = Identity{Type: "AWSAccount", PrincipalID: c.caller.userID(), AccountID: c.caller.role.account.id}
+			account := c.caller.role.account.id
+			other.UserIdentity = Identity{Type: "AWSAccount", PrincipalID: c.caller.userID(), AccountID: account}
 			other.RecipientAccountID, other.EventID = c.role.account.id, uuid()
 			events[0].SharedEventID = uuid()
 			other.SharedEventID = events[0].SharedEventID
@@ -153,10 +156,14 @@ func (c *call) webIdentity() Identity {
 func (s *session) identity() Identity {
 	role := s.role
 	id := Identity{
-		Type: "AssumedRole", PrincipalID: s.userID(), ARN: s.arn(), AccountID: role.account.id, AccessKeyID: s.accessKeyID,
+		Type: "AssumedRole", PrincipalID: s.userID(), ARN: s.arn(),
+		AccountID: role.account.id, AccessKeyID: s.accessKeyID,
 		SessionContext: &SessionContext{
-			SessionIssuer:  Issuer{"Role", role.id, role.arn, role.account.id, role.name},
-			Attributes:     map[string]string{"creationDate": s.issued.UTC().Format(time.RFC3339), "mfaAuthenticated": "false"},
+			SessionIssuer: Issuer{"Role", role.id, role.arn, role.account.id, role.name},
+			Attributes: map[string]string{
+				"creationDate":     s.issued.UTC().Format(time.RFC3339),
+				"mfaAuthenticated": "false",
+			},
 			SourceIdentity: s.sourceIdentity,
 		},
 	}
@@ -174,7 +181,9 @@ func (c *call) eventRequest() map[string]any {
 		return nil
 	}
 	p, e := c.params, c.effective
-	m := map[string]any{"roleArn": p.roleARN, "roleSessionName": p.sessionName, "durationSeconds": int(p.duration.Seconds())}
+	m := map[string]any{
+		"roleArn": p.roleARN, "roleSessionName": p.sessionName, "durationSeconds": int(p.duration.Seconds()),
+	}
 	put := func(key string, present bool, value any) {
 		if present {
 			m[key] = value
@@ -215,14 +224,17 @@ func (r *result) event() map[string]any {
 	if r == nil || r.Credentials == nil {
 		return nil
 	}
-	m := map[string]any{"assumedRoleUser": map[string]string{"assumedRoleId": r.AssumedRoleUser.AssumedRoleID, "arn": r.AssumedRoleUser.Arn}}
+	m := map[string]any{"assumedRoleUser": map[string]string{
+		"assumedRoleId": r.AssumedRoleUser.AssumedRoleID, "arn": r.AssumedRoleUser.Arn,
+	}}
 	credentials := map[string]string{"accessKeyId": r.Credentials.AccessKeyID}
 	if expires, err := time.Parse(time.RFC3339, r.Credentials.Expiration); err == nil {
 		credentials["expiration"] = expires.UTC().Format(eventExpiration)
 	}
 	m["credentials"] = credentials
 	for key, value := range map[string]string{
-		"provider": r.Provider, "audience": r.Audience, "subjectFromWebIdentityToken": r.SubjectFromWebIdentityToken, "sourceIdentity": r.SourceIdentity,
+		"provider": r.Provider, "audience": r.Audience,
+		"subjectFromWebIdentityToken": r.SubjectFromWebIdentityToken, "sourceIdentity": r.SourceIdentity,
 	} {
 		if value != "" {
 			m[key] = value

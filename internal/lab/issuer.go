@@ -34,12 +34,13 @@ var tokenPath = regexp.MustCompile(`^/[0-9]+//idtoken/[0-9a-f-]{36}/[0-9a-f-]{36
 // ask for an ID token, and the GITHUB_* that agree with the job's claims. Each call is a job of its
 // own, whose request token is good for 6 hours and 20 minutes of the lab's clock.
 func (l *Lab) RequestEnv(issuerURL string, job Job) map[string]string {
-	r := &jobRequest{job: job, path: "/57//idtoken/" + uuid() + "/" + uuid(), expires: l.now().Add(requestLife)}
 	now := l.now()
+	r := &jobRequest{job: job, path: "/57//idtoken/" + uuid() + "/" + uuid(), expires: now.Add(requestLife)}
 	// The names are of the request tokens that actions/runner gets; only exp is of use to a client.
 	requestToken, err := l.key.sign(map[string]any{
-		"iss": "https://vstoken.actions.githubusercontent.com", "aud": "https://vstoken.actions.githubusercontent.com",
-		"nbf": now.Add(-requestBackdated).Unix(), "exp": r.expires.Unix(), "scp": "Actions.GenericRead", "orchid": uuid(),
+		"iss": "https://vstoken.actions.githubusercontent.com", "scp": "Actions.GenericRead", "orchid": uuid(),
+		"aud": "https://vstoken.actions.githubusercontent.com",
+		"nbf": now.Add(-requestBackdated).Unix(), "exp": r.expires.Unix(),
 	})
 	if err != nil {
 		panic(err) // strings and numbers always marshal
@@ -50,14 +51,17 @@ func (l *Lab) RequestEnv(issuerURL string, job Job) map[string]string {
 	l.mu.Unlock()
 	owner, _, _ := strings.Cut(job.claim("repository"), "/")
 	env := map[string]string{
-		"ACTIONS_ID_TOKEN_REQUEST_URL": strings.TrimSuffix(issuerURL, "/") + r.path + "?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken,
-		"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_API_URL": "https://api.github.com",
+		"ACTIONS_ID_TOKEN_REQUEST_URL":   strings.TrimSuffix(issuerURL, "/") + r.path + "?api-version=2.0",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken,
+		"CI":                             "true", "GITHUB_ACTIONS": "true",
+		"GITHUB_SERVER_URL": "https://github.com", "GITHUB_API_URL": "https://api.github.com",
 		"GITHUB_REPOSITORY_OWNER": owner, "GITHUB_JOB": job.Name, "GITHUB_ACTION": "__org_hubspoke-chain",
 		"GITHUB_TRIGGERING_ACTOR": job.claim("actor"), "GITHUB_REF_NAME": refName(job.claim("ref")),
 	}
 	for _, name := range []string{
-		"repository", "repository_id", "repository_owner_id", "workflow", "workflow_ref", "workflow_sha", "ref", "ref_type", "ref_protected",
-		"sha", "actor", "actor_id", "run_id", "run_number", "run_attempt", "event_name", "base_ref", "head_ref",
+		"repository", "repository_id", "repository_owner_id", "workflow", "workflow_ref", "workflow_sha",
+		"ref", "ref_type", "ref_protected", "base_ref", "head_ref", "sha", "actor", "actor_id",
+		"run_id", "run_number", "run_attempt", "event_name",
 	} {
 		env["GITHUB_"+strings.ToUpper(name)] = job.claim(name)
 	}
@@ -88,7 +92,8 @@ func (l *Lab) Issuer() http.Handler {
 		}
 		l.serve(w, r, issuerService, action, func(*Fault) *answer {
 			if r.Method != http.MethodGet {
-				return issuerError(http.StatusMethodNotAllowed, "The requested resource does not support http method '"+r.Method+"'.")
+				return issuerError(http.StatusMethodNotAllowed,
+					"The requested resource does not support http method '"+r.Method+"'.")
 			}
 			return serve(r)
 		})
@@ -108,9 +113,10 @@ func (l *Lab) discovery(r *http.Request) *answer {
 		claims = slices.AppendSeq(claims, maps.Keys(l.world.jobs[name].Claims))
 	}
 	slices.Sort(claims)
+	keys := url.URL{Scheme: "http", Host: r.Host, Path: slug + "/.well-known/jwks"}
 	return issuerAnswer(map[string]any{
 		"issuer":                                GitHubIssuer + slug,
-		"jwks_uri":                              (&url.URL{Scheme: "http", Host: r.Host, Path: slug + "/.well-known/jwks"}).String(),
+		"jwks_uri":                              keys.String(),
 		"subject_types_supported":               []string{"public", "pairwise"},
 		"response_types_supported":              []string{"id_token"},
 		"claims_supported":                      slices.Compact(claims),
@@ -129,8 +135,9 @@ func (l *Lab) idToken(r *http.Request) *answer {
 	l.mu.Lock()
 	request := l.requests[bearer]
 	l.mu.Unlock()
-	if !strings.EqualFold(scheme, "Bearer") || request == nil || request.path != r.URL.Path || !l.now().Before(request.expires) {
-		return issuerError(http.StatusUnauthorized, "Access denied. System:ServiceIdentity does not have permission to perform this action.")
+	known := strings.EqualFold(scheme, "Bearer") && request != nil && request.path == r.URL.Path
+	if !known || !l.now().Before(request.expires) {
+		return issuerUnauthorized()
 	}
 	query := r.URL.Query()
 	// The version is in the URL that the runner is given; a client that builds its own query loses it.
@@ -177,6 +184,11 @@ func issuerAnswer(v any) *answer {
 		panic(err) // what the lab puts in always marshals
 	}
 	return &answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: body}
+}
+
+func issuerUnauthorized() *answer {
+	return issuerError(http.StatusUnauthorized,
+		"Access denied. System:ServiceIdentity does not have permission to perform this action.")
 }
 
 // issuerError has the form of the service's errors that toolkit's clients read: a message.

@@ -38,10 +38,11 @@ const (
 // the token.
 func (f jobFile) job(name string) (Job, error) {
 	job := Job{Name: name, Form: f.Subject, IncludeClaimKeys: f.IncludeClaimKeys, Claims: map[string]any{
-		"iss": GitHubIssuer, "repository": "octo-org/octo-repo", "repository_owner_id": "1234567", "repository_id": "89012345",
-		"repository_visibility": "private", "actor": "octocat", "actor_id": "583231", "event_name": "push", "ref": "refs/heads/main",
-		"ref_protected": "false", "sha": "6dcb09b5b57875f334f61aebed695e2e4193db5e", "base_ref": "", "head_ref": "",
-		"workflow": "deploy", "run_id": "9876543210", "run_number": "42", "run_attempt": "1", "check_run_id": "31415926535",
+		"iss": GitHubIssuer, "actor": "octocat", "actor_id": "583231", "event_name": "push",
+		"repository": "octo-org/octo-repo", "repository_owner_id": "1234567", "repository_id": "89012345",
+		"repository_visibility": "private", "ref": "refs/heads/main", "ref_protected": "false",
+		"sha": "6dcb09b5b57875f334f61aebed695e2e4193db5e", "base_ref": "", "head_ref": "", "workflow": "deploy",
+		"run_id": "9876543210", "run_number": "42", "run_attempt": "1", "check_run_id": "31415926535",
 		"runner_environment": "github-hosted",
 	}}
 	switch job.Form {

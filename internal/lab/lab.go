@@ -17,7 +17,7 @@ import (
 // Options of a lab; the zero value is fine.
 type Options struct {
 	Now func() time.Time                 // the clock under the lab's own; nil for time.Now
-	Log func(format string, args ...any) // a line for each request, without secrets; nil for none
+	Log func(format string, args ...any) // a line for each request, without secrets, from many goroutines; nil for none
 }
 
 // Lab is one world with its issuer, its STS, its clock and what has happened so far. All methods may
@@ -42,9 +42,6 @@ type Lab struct {
 func New(world *World, o Options) *Lab {
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = func(string, ...any) {}
 	}
 	return &Lab{
 		world: world, now0: o.Now, log: o.Log, key: processKey(),

@@ -2,10 +2,8 @@ package lab
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +60,8 @@ type checker struct {
 }
 
 func (c *checker) fail(value, field, constraint string) {
-	c.problems = append(c.problems, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: Member must %s", value, field, constraint))
+	problem := fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: Member must %s", value, field, constraint)
+	c.problems = append(c.problems, problem)
 }
 
 func (c *checker) text(m member) string {
@@ -183,7 +182,8 @@ func (c *call) parameters() *apiError {
 		if n == 1 {
 			plural = ""
 		}
-		return refuse(http.StatusBadRequest, "ValidationError", "%d validation error%s detected: %s", n, plural, strings.Join(check.problems, "; "))
+		return badRequest("ValidationError", "%d validation error%s detected: %s",
+			n, plural, strings.Join(check.problems, "; "))
 	}
 	return c.meaning()
 }
@@ -194,17 +194,17 @@ var roleARN = regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([\x21-
 // answer with, MFA devices, OAuth 2.0 access tokens and provided contexts, is refused, not ignored.
 func (c *call) meaning() *apiError {
 	if !roleARN.MatchString(c.params.roleARN) {
-		return refuse(http.StatusBadRequest, "ValidationError", "%s is invalid", c.params.roleARN)
+		return badRequest("ValidationError", "%s is invalid", c.params.roleARN)
 	}
 	switch {
 	case c.form.Has("ProviderId") && c.action == "AssumeRoleWithWebIdentity":
-		return refuse(http.StatusBadRequest, "InvalidParameterValue", "ProviderId is only for OAuth 2.0 access tokens.")
+		return badRequest("InvalidParameterValue", "ProviderId is only for OAuth 2.0 access tokens.")
 	case c.action != "AssumeRole":
 		return nil
 	case c.form.Has("ProvidedContexts.member.1.ProviderArn"), c.form.Has("ProvidedContexts.member.1.ContextAssertion"):
-		return refuse(http.StatusBadRequest, "InvalidParameterValue", "ProvidedContexts are not known to the lab.")
+		return badRequest("InvalidParameterValue", "ProvidedContexts are not known to the lab.")
 	case c.form.Has("SerialNumber"), c.form.Has("TokenCode"):
-		return refuse(http.StatusForbidden, "AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+		return forbidden("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 	}
 	return nil
 }
@@ -214,21 +214,23 @@ func (c *call) meaning() *apiError {
 func tagRules(t tags, transitive []string, inherited tags) *apiError {
 	for i, x := range t {
 		if _, twice := t[:i].find(x.Key); twice {
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+			return badRequest("InvalidParameterValue",
+				"Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
 		if hasAWSPrefix(x.Key) || hasAWSPrefix(x.Value) {
 			// Documented as refused; AWS's text is not public, so this one is the lab's own.
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "Tag keys and values must not begin with aws:.")
+			return badRequest("InvalidParameterValue", "Tag keys and values must not begin with aws:.")
 		}
 	}
 	for _, key := range transitive {
 		if _, found := t.find(key); !found {
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags.")
+			return badRequest("InvalidParameterValue",
+				"The specified transitive tag key must be included in the requested tags.")
 		}
 	}
-	if slices.ContainsFunc(t, func(x tag) bool { _, found := inherited.find(x.Key); return found }) {
-		return refuse(http.StatusBadRequest, "InvalidParameterValue",
-			"One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+	if len(overriding(t, inherited)) > 0 {
+		return badRequest("InvalidParameterValue", "One of the specified transitive tag keys can't be set "+
+			"because it conflicts with a transitive tag key from the calling session.")
 	}
 	return nil
 }

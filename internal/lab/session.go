@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -100,7 +99,8 @@ func (l *Lab) sessionPolicies(c *call) *apiError {
 		if document == nil || !strings.HasPrefix(arn, own) && !strings.HasPrefix(arn, aws) {
 			// Managed session policies live in the role's account or are AWS's (STS API reference). AWS's
 			// text for one that does not exist is not public; this one is the lab's own.
-			return refuse(http.StatusBadRequest, "ValidationError", "The managed policy %s does not exist in the account of the role.", arn)
+			return badRequest("ValidationError",
+				"The managed policy %s does not exist in the account of the role.", arn)
 		}
 		c.effective.policies = append(c.effective.policies, document)
 	}
@@ -111,22 +111,22 @@ func malformedPolicy(text string, err error) *apiError {
 	var check *policy.CheckError
 	switch {
 	case !json.Valid([]byte(text)):
-		return refuse(http.StatusBadRequest, "MalformedPolicyDocument", "This policy contains invalid Json")
+		return badRequest("MalformedPolicyDocument", "This policy contains invalid Json")
 	case errors.As(err, &check):
-		return refuse(http.StatusBadRequest, "MalformedPolicyDocument", "%s", check.Message)
+		return badRequest("MalformedPolicyDocument", "%s", check.Message)
 	}
-	return refuse(http.StatusBadRequest, "MalformedPolicyDocument", "Syntax errors in policy.")
+	return badRequest("MalformedPolicyDocument", "Syntax errors in policy.")
 }
 
 // packedCapacity is what 100% stand for, in bytes of the lab's packing.
 const packedCapacity = 460
 
 // pack computes the packed size in percent. AWS packs tags and session policies into a binary form
-// with a limit of its own and publishes neither; this is the lab's approximation, made to agree with
-// what has been seen: nine tags of 250 times one letter are 498% (with keys of four characters), so
-// that tags are not compressed across each other, and the six tags of an EKS pod 74%
-// (aws/containers-roadmap#2413). Each tag counts its bytes and one more, inherited tags too; session
-// policies count their size under DEFLATE; a managed one counts its ARN.
+// with a limit of its own and publishes neither; this is the lab's approximation. It is made to agree
+// with what has been seen: nine tags of 250 times one letter are 498%, so the letters are not
+// compressed (with keys of four characters; see aws-actions/configure-aws-credentials#1803 for more
+// such sizes). Each tag counts its bytes and one more, inherited tags too (aws/containers-roadmap#2413);
+// session policies count their size under DEFLATE; a managed one counts its ARN.
 func (c *call) pack() *apiError {
 	all := c.effective.inherited.with(c.effective.sent)
 	bytesOfTags := 0
@@ -149,7 +149,8 @@ func (c *call) pack() *apiError {
 	case text != "":
 		what = "session policy and session tags"
 	}
-	return refuse(http.StatusBadRequest, "PackedPolicyTooLarge", "Packed size of %s consumes %d%% of allotted space.", what, percent)
+	return badRequest("PackedPolicyTooLarge",
+		"Packed size of %s consumes %d%% of allotted space.", what, percent)
 }
 
 func deflated(text string) int {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -60,16 +59,17 @@ func parseAuthorization(header string) (authorization, bool) {
 func (l *Lab) authenticate(c *call) *apiError {
 	header := c.request.Header.Get("Authorization")
 	if header == "" {
-		return refuse(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token")
+		return forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	auth, ok := parseAuthorization(header)
 	if !ok {
-		return refuse(http.StatusBadRequest, "IncompleteSignature", "Authorization header requires Credential, SignedHeaders, and Signature.")
+		return badRequest("IncompleteSignature",
+			"Authorization header requires Credential, SignedHeaders, and Signature.")
 	}
 	date := c.request.Header.Get("X-Amz-Date")
 	signed, err := time.Parse(amzDate, date)
 	if err != nil {
-		return refuse(http.StatusBadRequest, "IncompleteSignature", "Date must be in ISO-8601 'basic format'. Got '%s'.", date)
+		return badRequest("IncompleteSignature", "Date must be in ISO-8601 'basic format'. Got '%s'.", date)
 	}
 	if refused := auth.scope(l.world, date); refused != nil {
 		return refused
@@ -78,21 +78,21 @@ func (l *Lab) authenticate(c *call) *apiError {
 		return refused
 	}
 	if now := c.now.UTC(); signed.Before(now.Add(-signedSkew)) {
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "Signature expired: %s is now earlier than %s (%s - 5 min.)",
+		return doesNotMatch("Signature expired: %s is now earlier than %s (%s - 5 min.)",
 			date, now.Add(-signedSkew).Format(amzDate), now.Format(amzDate))
 	} else if signed.After(now.Add(signedSkew)) {
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "Signature not yet current: %s is still later than %s (%s + 5 min.)",
+		return doesNotMatch("Signature not yet current: %s is still later than %s (%s + 5 min.)",
 			date, now.Add(signedSkew).Format(amzDate), now.Format(amzDate))
 	}
 	l.mu.Lock()
 	caller := l.sessions[auth.accessKeyID]
 	l.mu.Unlock()
 	if caller == nil || !hmac.Equal([]byte(caller.token), []byte(c.request.Header.Get("X-Amz-Security-Token"))) {
-		return refuse(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+		return forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
 	want, err := hex.DecodeString(auth.signature)
 	if err != nil || !hmac.Equal(want, auth.sign(caller.secret, date, c.canonical(auth.signedHeaders))) {
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", mismatch)
+		return doesNotMatch(mismatch)
 	}
 	if !c.now.Before(caller.expires) {
 		return expiredSession()
@@ -101,22 +101,27 @@ func (l *Lab) authenticate(c *call) *apiError {
 	return nil
 }
 
+func doesNotMatch(format string, args ...any) *apiError {
+	return forbidden("SignatureDoesNotMatch", format, args...)
+}
+
 func expiredSession() *apiError {
-	return refuse(http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")
+	return forbidden("ExpiredToken", "The security token included in the request is expired")
 }
 
 // scope checks what the key of the signature was made for.
 func (a authorization) scope(w *World, date string) *apiError {
 	switch {
 	case a.date != date[:8]:
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch",
-			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", a.date, date[:8], date)
+		return doesNotMatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "+
+			"'%s' != '%s', from '%s'.", a.date, date[:8], date)
 	case !w.knowsRegion(a.region):
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
+		return doesNotMatch("Credential should be scoped to a valid region.")
 	case a.service != "sts":
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sts'.")
+		return doesNotMatch("Credential should be scoped to correct service: 'sts'.")
 	case a.terminator != "aws4_request":
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "Credential should be scoped with a valid terminator: 'aws4_request', not '%s'.", a.terminator)
+		return doesNotMatch("Credential should be scoped with a valid terminator: 'aws4_request', not '%s'.",
+			a.terminator)
 	}
 	return nil
 }
@@ -125,16 +130,16 @@ func (a authorization) scope(w *World, date string) *apiError {
 // request", canonical headers), and that a payload hash in a header is the body's.
 func (c *call) covers(signed []string) *apiError {
 	if !slices.Contains(signed, "host") {
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return doesNotMatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for name := range c.request.Header {
 		name = strings.ToLower(name)
 		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(signed, name) {
-			return refuse(http.StatusForbidden, "SignatureDoesNotMatch", "'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
+			return doesNotMatch("'%s' must be a 'SignedHeader' in the AWS Authorization.", name)
 		}
 	}
 	if hash := c.request.Header.Get("X-Amz-Content-Sha256"); hash != "" && hash != hexSHA256(c.body) {
-		return refuse(http.StatusForbidden, "SignatureDoesNotMatch", mismatch)
+		return doesNotMatch(mismatch)
 	}
 	return nil
 }
@@ -156,7 +161,8 @@ func (c *call) canonical(signed []string) string {
 		headers.WriteString(name + ":" + strings.Join(values, ",") + "\n")
 	}
 	return strings.Join([]string{
-		c.request.Method, "/", canonicalQuery(c.request.URL.Query()), headers.String(), strings.Join(signed, ";"), hexSHA256(c.body),
+		c.request.Method, "/", canonicalQuery(c.request.URL.Query()), headers.String(),
+		strings.Join(signed, ";"), hexSHA256(c.body),
 	}, "\n")
 }
 

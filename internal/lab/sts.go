@@ -61,7 +61,7 @@ func (l *Lab) STS() http.Handler {
 			fault.twist(out, c.now)
 			a, err := out.answer(c.action, c.id)
 			if err != nil {
-				return refuse(http.StatusInternalServerError, "InternalFailure", "The request processing has failed because of an unknown error.").answer(c.id)
+				return refuse(http.StatusInternalServerError, "InternalFailure", "%v", err).answer(c.id)
 			}
 			return a
 		})
@@ -83,10 +83,11 @@ func (c *call) read(w http.ResponseWriter) *apiError {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request body is larger than %d bytes.", maxBody)
+		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			"The request body is larger than %d bytes.", maxBody)
 	}
 	if err != nil {
-		return refuse(http.StatusBadRequest, "IncompleteBody", "The request body ended early.")
+		return badRequest("IncompleteBody", "The request body ended early.")
 	}
 	c.body = body
 	raw := r.URL.RawQuery
@@ -96,11 +97,12 @@ func (c *call) read(w http.ResponseWriter) *apiError {
 	case r.Method == http.MethodPost:
 		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil || mediaType != "application/x-www-form-urlencoded" {
-			return refuse(http.StatusBadRequest, "MissingAction", "The body is not a form of application/x-www-form-urlencoded.")
+			return badRequest("MissingAction", "The body is not a form of application/x-www-form-urlencoded.")
 		}
 		raw = string(body)
 	case r.Method != http.MethodGet:
-		return refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "The method %s is not one of POST and GET.", r.Method)
+		return refuse(http.StatusMethodNotAllowed, "MethodNotAllowed",
+			"The method %s is not one of POST and GET.", r.Method)
 	}
 	if c.form, err = url.ParseQuery(raw); err != nil {
 		return refuse(http.StatusNotFound, "MalformedQueryString", "The query string contains a syntax error.")
@@ -116,10 +118,10 @@ func (c *call) read(w http.ResponseWriter) *apiError {
 		version = "NO_VERSION_SPECIFIED"
 	}
 	if c.action == "" {
-		return refuse(http.StatusBadRequest, "MissingAction", "The request is missing an action.")
+		return badRequest("MissingAction", "The request is missing an action.")
 	}
 	if c.name() == "unknown" || version != apiVersion {
-		return refuse(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", c.action, version)
+		return badRequest("InvalidAction", "Could not find operation %s for version %s", c.action, version)
 	}
 	return nil
 }
@@ -154,8 +156,8 @@ func (c *call) regionDisabled(a *account) *apiError {
 
 // regionDisabled has no space behind the colon, as on AWS.
 func regionDisabled(accountID string) *apiError {
-	return refuse(http.StatusForbidden, "RegionDisabledException",
-		"STS is not activated in this region for account:%s. Your account administrator can activate STS in this region using the IAM Console.", accountID)
+	return forbidden("RegionDisabledException", "STS is not activated in this region for account:%s. "+
+		"Your account administrator can activate STS in this region using the IAM Console.", accountID)
 }
 
 // endpointRegion is the region of an unsigned request: the one in the host's name, else the world's

@@ -54,40 +54,6 @@ type role struct {
 	tags        tags
 }
 
-// The files' form; README.md beside the world says what each field means.
-type (
-	worldFile struct {
-		Regions         []string           `json:"regions"`
-		Accounts        []accountFile      `json:"accounts"`
-		ManagedPolicies map[string]string  `json:"managedPolicies"`
-		Jobs            map[string]jobFile `json:"jobs"`
-	}
-	accountFile struct {
-		ID              string         `json:"id"`
-		Name            string         `json:"name"`
-		Partition       string         `json:"partition"`
-		Organization    string         `json:"organization"`
-		OIDCProviders   []providerFile `json:"oidcProviders"`
-		SCPs            []string       `json:"scps"`
-		DisabledRegions []string       `json:"disabledRegions"`
-		Roles           []roleFile     `json:"roles"`
-	}
-	providerFile struct {
-		URL       string   `json:"url"`
-		ClientIDs []string `json:"clientIds"`
-	}
-	roleFile struct {
-		Name               string            `json:"name"`
-		Path               string            `json:"path"`
-		Trust              string            `json:"trust"`
-		Policies           []string          `json:"policies"`
-		Boundary           string            `json:"boundary"`
-		MaxSessionDuration int               `json:"maxSessionDuration"`
-		Tags               map[string]string `json:"tags"`
-		Recreated          bool              `json:"recreated"`
-	}
-)
-
 var (
 	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
 	roleName   = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)            // IAM API reference, CreateRole
@@ -212,7 +178,8 @@ func (r *reader) account(f accountFile) error {
 // port, at most 100 audiences of 1 to 255 characters.
 func (a *account) addProvider(f providerFile) error {
 	u, err := url.Parse(f.URL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.Port() != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	plain := err == nil && u.Scheme == "https" && u.Hostname() != "" && u.Host == u.Hostname()
+	if !plain || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("url: %q is not an https URL without port and query", f.URL)
 	}
 	if len(f.ClientIDs) > 100 {
@@ -227,7 +194,8 @@ func (a *account) addProvider(f providerFile) error {
 	if _, ok := a.providers[issuer]; ok {
 		return fmt.Errorf("url: %s is there twice", f.URL)
 	}
-	a.providers[issuer] = provider{arn: "arn:" + a.partition + ":iam::" + a.id + ":oidc-provider/" + issuer, clientIDs: f.ClientIDs}
+	arn := "arn:" + a.partition + ":iam::" + a.id + ":oidc-provider/" + issuer
+	a.providers[issuer] = provider{arn: arn, clientIDs: f.ClientIDs}
 	return nil
 }
 
@@ -320,7 +288,8 @@ func (r *reader) resolvePrincipals() error {
 				}
 				target := r.world.roles[p.Value.Text]
 				if target == nil {
-					return fmt.Errorf(`%s: the trust policy's line %d: Invalid principal in policy: "AWS":%q`, arn, p.Value.Line, p.Value.Text)
+					return fmt.Errorf(`%s: the trust policy's line %d: Invalid principal in policy: "AWS":%q`,
+						arn, p.Value.Line, p.Value.Text)
 				}
 				if target.oldID != "" {
 					principals[j].Value.Text = target.oldID
