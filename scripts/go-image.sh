@@ -20,6 +20,14 @@ done
 certificates=/etc/ssl/certs/ca-certificates.crt
 [ -r "$certificates" ] || die "$certificates is missing (install ca-certificates)"
 
+# Whatever changes what goes in changes this.
+contents=$({ go version; go env GOROOT; cat go.mod go.sum "$certificates" scripts/go-image.sh; } | sha256sum)
+contents=${contents%% *}
+if [ "$(docker image inspect --format '{{index .Config.Labels "contents"}}' "$name" 2>/dev/null)" = "$contents" ]; then
+  printf '%s\n' "$name"
+  exit 0
+fi
+
 stage=$(mktemp -d)
 trap 'chmod -R u+w "$stage"; rm -rf "$stage"' EXIT
 mkdir -p "$stage/root/bin" "$stage/root/etc/ssl/certs" "$stage/root/go" "$stage/root/tmp"
@@ -51,6 +59,7 @@ tar --create --file - --numeric-owner --owner=0 --group=0 \
   --transform="s,^${goroot#/},usr/local/go,S" \
   -C / "${goroot#/}" -C "$stage/root" bin etc go tmp |
   docker import \
+    --change "LABEL contents=$contents" \
     --change 'ENV PATH=/usr/local/go/bin:/bin' \
     --change 'ENV GOPATH=/go' \
     --change 'ENV GOPROXY=file:///go/proxy' \

@@ -29,7 +29,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 	maskInputs(log, in)
 	problems = append(problems, checkRunner(getenv)...)
 	if len(problems) > 0 {
-		log.failure(strings.Join(problems, "\n"), []string{"nothing was asked of GitHub or AWS, and nothing was exported"})
+		log.failure(problems, []string{"nothing was asked of GitHub or AWS, and nothing was exported"})
 		return 1
 	}
 
@@ -61,7 +61,7 @@ func (s *step) hop(ctx context.Context, version string) error {
 		if err := writeFiles(s.getenv, commandFile{"GITHUB_ENV", blankCredentials()}); err != nil {
 			return &hop.Error{Stage: hop.StageExport, Err: err}
 		}
-		s.log.stage("unset", "AWS_* that earlier steps exported are blank from now on")
+		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank from now on")
 	}
 	h := hop.Hop{
 		Token:       s.token,
@@ -97,10 +97,11 @@ func (s *step) hop(ctx context.Context, version string) error {
 
 // token mints the ID token and keeps its claims, for the tags and for what is told.
 func (s *step) token(ctx context.Context, audience string) (string, error) {
-	start := time.Now()
+	proxy := s.proxy()
+	transport := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }}
+	defer transport.CloseIdleConnections()
 	a := githubactions.New(githubactions.WithGetenv(s.getenv), githubactions.WithHTTPClient(&http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) { return s.proxy()(r.URL) }},
+		Transport: transport,
 		// The request token goes to the address that the runner named and to no other.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}))
@@ -109,11 +110,8 @@ func (s *step) token(ctx context.Context, audience string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s.claims, err = idtoken.ParseClaims(token); err != nil {
-		return "", err
-	}
-	s.log.stage("token", "%s (%s subject) for %s, in %s", s.claims.Subject, s.claims.Form(), strings.Join(s.claims.Audience, ", "), elapsed(time.Since(start)))
-	return token, nil
+	s.claims, err = idtoken.ParseClaims(token)
+	return token, err
 }
 
 func (s *step) proxy() func(*url.URL) (*url.URL, error) {
@@ -129,7 +127,7 @@ func (s *step) export(sessions []hop.Session) error {
 	spoke := sessions[0]
 	env := commandFile{env: "GITHUB_ENV"}
 	if s.in.exportEnv {
-		env.pairs = credentialEnv(spoke, s.in.region, s.getenv)
+		env.pairs = credentialEnv(spoke, s.in.region)
 	}
 	output := commandFile{"GITHUB_OUTPUT", outputs(spoke, s.claims.Subject, s.in.exportOutputs)}
 	if err := writeFiles(s.getenv, output, env); err != nil {
@@ -157,7 +155,7 @@ func (s *step) explain(err error) {
 		Hub: s.in.hub, Spoke: s.in.spoke, Region: s.in.region, Audience: s.in.audience,
 		Claims: s.claims, Tagged: !s.in.skipTagging,
 	})
-	s.log.failure(x.Cause, x.Hints)
+	s.log.failure([]string{x.Cause}, x.Hints)
 	if err := appendSummary(s.getenv, failureSummary(x)); err != nil {
 		s.log.warning("the job summary was not written: " + err.Error())
 	}
@@ -185,20 +183,14 @@ func checkRunner(getenv func(string) string) []string {
 
 // maskInputs masks what the inputs say is secret before the first line that could show it.
 func maskInputs(log log, in inputs) {
-	if in.proxy != nil {
-		if password, _ := in.proxy.User.Password(); password != "" {
-			log.AddMask(password)
-			if escaped := url.QueryEscape(password); escaped != password {
-				log.AddMask(escaped)
-			}
-		}
+	for _, password := range in.proxyPasswords {
+		log.AddMask(password)
 	}
-	if in.maskAccountID {
-		for _, id := range []string{in.hub.AccountID, in.spoke.AccountID} {
-			if id != "" {
-				log.AddMask(id)
-			}
-		}
+	if !in.maskAccountID {
+		return
+	}
+	for _, id := range in.accountIDs {
+		log.AddMask(id)
 	}
 }
 
@@ -210,22 +202,22 @@ func (s *step) notices() {
 	if s.in.skipTagging && len(s.in.customTags)+len(s.in.transitiveTagKeys) > 0 {
 		s.log.notice("custom-tags and transitive-tag-keys are not sent because role-skip-session-tagging is true")
 	}
-	if s.in.unsetCurrent || !s.in.exportEnv {
-		return
-	}
 	for _, name := range profileEnv {
-		if s.getenv(name) != "" {
-			s.log.notice(name + " was set by an earlier step and is blanked: in some SDKs it would win over the credentials exported here")
+		if s.in.exportEnv && s.getenv(name) != "" {
+			s.log.warning(name + " is set: AWS's SDK for JavaScript prefers that profile to the credentials exported here. A step cannot unset a variable, and a blank one stops the AWS CLI, so take it out where it is set")
 		}
 	}
 }
 
 func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration) {
-	if stage == hop.StageHub {
+	switch stage {
+	case hop.StageToken:
+		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
+	case hop.StageHub:
 		s.log.stage("hub", "%s, 900 s and for this spoke only, in %s", session.Role, elapsed(took))
-		return
+	case hop.StageSpoke:
+		s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
 	}
-	s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
 }
 
 func (s *step) retrying(err error, attempt int, wait time.Duration) {
@@ -236,12 +228,13 @@ func (s *step) dropped(spoke hop.Spoke, keys []string) {
 	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke.Role, strings.Join(keys, ", ")))
 }
 
-// profileEnv name a profile; the JavaScript SDK and, for the second, botocore prefer it to keys.
+// profileEnv name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is
+// a profile whose name is empty ("The config profile () could not be found"), with keys and without.
 var profileEnv = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
 
 // credentialEnv are the variables that AWS's SDKs and tools read.
-func credentialEnv(s hop.Session, region string, getenv func(string) string) []pair {
-	pairs := []pair{
+func credentialEnv(s hop.Session, region string) []pair {
+	return []pair{
 		{"AWS_ACCESS_KEY_ID", s.Credentials.AccessKeyID.Reveal()},
 		{"AWS_SECRET_ACCESS_KEY", s.Credentials.SecretAccessKey.Reveal()},
 		{"AWS_SESSION_TOKEN", s.Credentials.SessionToken.Reveal()},
@@ -249,19 +242,13 @@ func credentialEnv(s hop.Session, region string, getenv func(string) string) []p
 		{"AWS_DEFAULT_REGION", region},
 		{"AWS_CREDENTIAL_EXPIRATION", s.Credentials.Expires.Format(time.RFC3339)},
 	}
-	for _, name := range profileEnv {
-		if getenv(name) != "" {
-			pairs = append(pairs, pair{name, ""})
-		}
-	}
-	return pairs
 }
 
 // blankCredentials are what unset-current-credentials blanks: the runner cannot unset a variable,
 // and AWS's SDKs take an empty one as unset.
 func blankCredentials() []pair {
 	var pairs []pair
-	for _, name := range append([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CREDENTIAL_EXPIRATION"}, profileEnv...) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CREDENTIAL_EXPIRATION"} {
 		pairs = append(pairs, pair{name, ""})
 	}
 	return pairs

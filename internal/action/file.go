@@ -46,10 +46,17 @@ func writeFiles(getenv func(string) string, files ...commandFile) (err error) {
 	var all []opened
 	defer func() {
 		for _, o := range all {
-			if err != nil {
-				err = errors.Join(err, o.file.Truncate(o.size))
+			if closing := o.file.Close(); closing != nil && err == nil {
+				err = fmt.Errorf("writing a command file: %w", closing)
 			}
-			err = errors.Join(err, o.file.Close())
+		}
+		if err == nil {
+			return
+		}
+		for _, o := range all {
+			if undoing := os.Truncate(o.file.Name(), o.size); undoing != nil {
+				err = fmt.Errorf("%w, and what was written of it is still there: %w", err, undoing)
+			}
 		}
 	}()
 	for _, f := range files {
@@ -84,16 +91,15 @@ func openCommandFile(getenv func(string) string, env string) (*os.File, int64, e
 	if path == "" {
 		return nil, 0, fmt.Errorf("%s is not set: this is not running as a step of GitHub Actions", env)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("opening %s: %w", env, err)
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
+	if !info.Mode().IsRegular() { // looked at before opening, which would wait for ever on a pipe
+		return nil, 0, fmt.Errorf("opening %s: %s is not a regular file", env, path)
 	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		file.Close()
 		return nil, 0, fmt.Errorf("opening %s: %w", env, err)
 	}
 	return file, info.Size(), nil

@@ -52,6 +52,7 @@ type inputs struct {
 	sessionPolicy     string
 	policyARNs        []string
 	audience          string
+	accountIDs        []string // that the inputs name
 	maskAccountID     bool
 	exportEnv         bool
 	exportOutputs     bool
@@ -59,13 +60,14 @@ type inputs struct {
 	attempts          int
 	timeout           time.Duration
 	proxy             *url.URL
+	proxyPasswords    []string // the password, in each form in which it may be printed
 	noProxy           string
 	endpoint          *url.URL
 }
 
 var (
 	sessionName    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
-	externalID     = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,1224}$`)
+	externalID     = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,612}[A-Za-z0-9_+=,.@:/-]{0,612}$`) // 2 to 1224: a repeat counts to 1000 at most
 	policyARN      = regexp.MustCompile(`^arn:([a-z-]+):iam::(aws|[0-9]{12}):policy/[\x21-\x7e]{1,512}$`)
 	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
 	audience       = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // IAM's limit of a client id
@@ -104,9 +106,6 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	in.customTags = r.customTags()
 	in.transitiveTagKeys = r.transitiveTagKeys(in.customTags)
 	in.sourceIdentity = r.matching("source-identity", sessionName, roleSessionFor)
-	if strings.HasPrefix(strings.ToLower(in.sourceIdentity), "aws:") {
-		r.problem("source-identity", "%s may not begin with aws:", quote(in.sourceIdentity))
-	}
 	in.externalID = r.matching("role-external-id", externalID, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -")
 	in.sessionPolicy = r.sessionPolicy()
 	in.policyARNs = r.policyARNs(in.spoke)
@@ -115,7 +114,7 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	if in.audience == "" {
 		in.audience = defaultAudience(in.hub.Partition)
 	}
-	r.allowedAccounts(in.spoke)
+	in.accountIDs = r.accountIDs(in)
 
 	in.maskAccountID = r.boolean("mask-aws-account-id", false)
 	in.exportEnv = r.boolean("output-env-credentials", true)
@@ -124,12 +123,12 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 
 	in.attempts = r.number("retry-max-attempts", defaultAttempts, 1, maxAttempts, "from 1 to 20")
 	in.timeout = time.Duration(r.number("action-timeout-s", defaultTimeout, 1, int(maxTimeout.Seconds()), "of seconds from 1 to 3600")) * time.Second
-	in.proxy = r.proxy()
+	in.proxy, in.proxyPasswords = r.proxy()
 	in.noProxy = r.or(r.get("no-proxy"), "NO_PROXY", "no_proxy")
 	if value := r.get("sts-endpoint"); value != "" {
 		endpoint, err := hop.ParseEndpoint(value)
 		if err != nil {
-			r.problem("sts-endpoint", "%s", err)
+			r.problem("sts-endpoint", "%s", clip(err.Error()))
 		}
 		in.endpoint = endpoint
 	}
@@ -240,20 +239,15 @@ func (r *reader) boolean(name string, standard bool) bool {
 	return standard
 }
 
-// lines gives the parts of an input between line ends and commas.
+// lines gives the lines of an input, trimmed: a tag key may hold spaces, and a policy's name a comma.
 func (r *reader) lines(name string) []string {
-	return strings.FieldsFunc(r.get(name), func(c rune) bool { return c == '\n' || c == '\r' || c == ',' || c == ' ' || c == '\t' })
-}
-
-// keys gives the lines of an input, trimmed; a tag key may hold spaces and commas may not be in one.
-func (r *reader) keys(name string) []string {
-	var keys []string
+	var lines []string
 	for line := range strings.Lines(r.get(name)) {
-		if key := strings.TrimSpace(line); key != "" {
-			keys = append(keys, key)
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
 		}
 	}
-	return keys
+	return lines
 }
 
 func (r *reader) customTags() []hop.Tag {
@@ -342,7 +336,7 @@ func hasTag(tags []hop.Tag, key string) bool {
 }
 
 func (r *reader) transitiveTagKeys(custom []hop.Tag) []string {
-	keys := r.keys("transitive-tag-keys")
+	keys := r.lines("transitive-tag-keys")
 	for i, key := range keys {
 		if !reserved(key) && !hasTag(custom, key) {
 			r.problem("transitive-tag-keys", "%s is neither among custom-tags nor a tag of this action", quote(key))
@@ -390,27 +384,35 @@ func (r *reader) policyARNs(spoke hop.ARN) []string {
 	return arns
 }
 
-// allowedAccounts compares the account before anything is asked; the hop compares it again with
-// the account in AWS's answer.
-func (r *reader) allowedAccounts(spoke hop.ARN) {
-	ids := r.lines("allowed-account-ids")
-	for _, id := range ids {
+// accountIDs gives the accounts that the inputs name. It compares the spoke's with those allowed
+// before anything is asked; the hop compares it again with the account in AWS's answer.
+func (r *reader) accountIDs(in inputs) []string {
+	spoke := in.spoke
+	allowed := strings.FieldsFunc(r.get("allowed-account-ids"), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
+	var ids []string
+	for _, id := range append([]string{in.hub.AccountID, spoke.AccountID}, allowed...) {
+		if accountID.MatchString(id) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range allowed {
 		if !accountID.MatchString(id) {
 			r.problem("allowed-account-ids", "%s is not an account id of 12 digits", quote(id))
 		}
 	}
-	if len(ids) > 0 && spoke.AccountID != "" && !slices.Contains(ids, spoke.AccountID) {
-		r.problem("role-to-assume", "%q is in account %s, which is not among allowed-account-ids (%s)", spoke.String(), spoke.AccountID, clip(strings.Join(ids, ", ")))
+	if len(allowed) > 0 && spoke.AccountID != "" && !slices.Contains(allowed, spoke.AccountID) {
+		r.problem("role-to-assume", "%q is in account %s, which is not among allowed-account-ids (%s)", spoke.String(), spoke.AccountID, clip(strings.Join(allowed, ", ")))
 	}
+	return ids
 }
 
-func (r *reader) proxy() *url.URL {
+func (r *reader) proxy() (proxy *url.URL, passwords []string) {
 	name, value := "http-proxy", r.get("http-proxy")
 	if value == "" {
 		name, value = "HTTPS_PROXY", r.or("", "HTTPS_PROXY", "https_proxy")
 	}
 	if value == "" {
-		return nil
+		return nil, nil
 	}
 	raw := value
 	if !strings.Contains(raw, "://") {
@@ -420,7 +422,29 @@ func (r *reader) proxy() *url.URL {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		// The value is not shown: a proxy's URL can hold a password.
 		r.problem(name, "the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)")
-		return nil
+		return nil, nil
 	}
-	return u
+	return u, proxyPasswords(raw, u)
+}
+
+// proxyPasswords gives the password in the forms in which it can turn up: as the proxy gets it, as it
+// was written, and as net/url and a form would write it. The runner derives one more from each of
+// them (Uri.EscapeDataString), and base64.
+func proxyPasswords(raw string, u *url.URL) []string {
+	_, authority, _ := strings.Cut(raw, "://")
+	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+		authority = authority[:end]
+	}
+	userinfo := authority[:max(strings.LastIndex(authority, "@"), 0)]
+	_, written, _ := strings.Cut(userinfo, ":")
+	_, normal, _ := strings.Cut(u.User.String(), ":")
+	password, _ := u.User.Password()
+	var forms []string
+	for _, form := range []string{password, written, normal, url.QueryEscape(password)} {
+		// A mask of nothing, or of white space, is a warning of the runner's and hides nothing.
+		if strings.TrimSpace(form) != "" && !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	return forms
 }

@@ -16,7 +16,7 @@ type log struct{ *githubactions.Action }
 
 // line writes one line.
 func (l log) line(format string, args ...any) {
-	l.Infof("%s", defused(fmt.Sprintf(format, args...)))
+	l.Infof("%s", printable(fmt.Sprintf(format, args...)))
 }
 
 // stage writes the line of a stage that was reached.
@@ -25,17 +25,32 @@ func (l log) stage(name, format string, args ...any) {
 }
 
 // notice and warning add an annotation of one line.
-func (l log) notice(message string)  { l.Noticef("%s", defused(message)) }
-func (l log) warning(message string) { l.Warningf("%s", defused(message)) }
+func (l log) notice(message string)  { l.Noticef("%s", printable(message)) }
+func (l log) warning(message string) { l.Warningf("%s", printable(message)) }
 
-// failure adds the one error annotation, of one line or several, and then the hints as log lines.
-// The title holds nothing from outside, since the runner does not mask it.
-func (l log) failure(message string, hints []string) {
-	var lines []string
-	for line := range strings.Lines(message) {
-		lines = append(lines, defused(strings.TrimRight(line, "\r\n")))
+// printable makes one line of a text that can hold anything, defused and of bounded length.
+func printable(text string) string { return shorten(defused(text), maxLine) }
+
+// failure adds the one error annotation, a cause a line, and then the hints as log lines. Causes for
+// which the annotation has no room are log lines too. The title holds nothing from outside, since the
+// runner does not mask it.
+func (l log) failure(causes, hints []string) {
+	var lines, rest []string
+	room := maxAnnotation
+	for i, cause := range causes {
+		line := printable(cause)
+		room -= len(line) + 1
+		if room < 0 {
+			lines = append(lines, fmt.Sprintf("and %d more, in the log", len(causes)-i))
+			rest = causes[i:]
+			break
+		}
+		lines = append(lines, line)
 	}
 	l.WithFieldsMap(map[string]string{"title": "hubspoke-chain"}).Errorf("%s", strings.Join(lines, "\n"))
+	for _, cause := range rest {
+		l.line("%s", cause)
+	}
 	for _, hint := range hints {
 		if strings.HasPrefix(hint, "    ") {
 			l.line("      %s", hint) // what to paste, set in under its hint

@@ -55,9 +55,9 @@ func cloudTrail(in inputs) string {
 func failureSummary(x diagnose.Explanation) string {
 	var b strings.Builder
 	b.WriteString("### AWS credentials: the hop failed\n\n")
-	fmt.Fprintf(&b, "    %s\n", visible(x.Cause))
+	fmt.Fprintf(&b, "    %s\n", shorten(visible(x.Cause), maxLine))
 	for _, hint := range x.Hints {
-		fmt.Fprintf(&b, "    \n    %s\n", visible(hint))
+		fmt.Fprintf(&b, "    \n    %s\n", shorten(visible(hint), maxLine))
 	}
 	b.WriteString("\n")
 	return b.String()

@@ -7,9 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown is how much of a text from outside is shown, in bytes; a branch name of 10,000
-// characters would bury the log.
-const maxShown = 300
+// Limits of what is shown, in bytes.
+const (
+	maxShown      = 300  // of a value from outside; a branch name of 10,000 characters would bury the log
+	maxLine       = 3900 // of a line, within an annotation's; a trust policy, the longest thing to paste, ends at 4096
+	maxAnnotation = 4000 // the runner cuts an annotation at 4096 characters (actions/runner ExecutionContext.cs)
+)
 
 // visible gives s on one line with every character that does not print, line ends, escape
 // sequences, direction marks and broken UTF-8 among them, spelled out as \u202e or \x1b.
@@ -47,12 +50,15 @@ func defused(s string) string {
 // quote gives a value from outside in quotes, of bounded length.
 func quote(s string) string { return `"` + clip(s) + `"` }
 
-// clip shortens s to maxShown bytes, between characters.
-func clip(s string) string {
-	if len(s) <= maxShown {
+// clip shortens s to maxShown bytes.
+func clip(s string) string { return shorten(s, maxShown) }
+
+// shorten cuts s to limit bytes, between characters.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	end := maxShown
+	end := limit
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -40,7 +40,9 @@ func Explain(err error, run Run) Explanation {
 	}
 	x := Explanation{Cause: failure.Error()}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && failure.Status == 0 && failure.Stage != hop.StageToken:
+	case errors.Is(err, context.Canceled):
+		x.Hints = []string{"the runner stopped the step: the job was cancelled, or timeout-minutes was over; nothing was exported"}
+	case errors.Is(err, context.DeadlineExceeded) && failure.Status == 0 && (failure.Stage == hop.StageHub || failure.Stage == hop.StageSpoke):
 		x.Hints = unreachable(failure)
 	case failure.Stage == hop.StageToken:
 		x.Hints = token(failure)

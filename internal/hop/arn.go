@@ -31,7 +31,7 @@ var partitions = []struct{ name, regionPrefix string }{
 var (
 	// Limits of IAM's CreateRole: a name of 1 to 64, a path of up to 512 printable characters.
 	roleARN = regexp.MustCompile(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]{1,510}/)([A-Za-z0-9_+=,.@-]{1,64})$`)
-	region  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+	region  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$`)
 )
 
 // ParseRoleARN reads the full ARN of an IAM role in any partition.

@@ -31,8 +31,9 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 	ctx, stop := context.WithTimeout(ctx, attemptTimeout)
 	c := &connection{stop: stop}
 	dialer := &net.Dialer{Timeout: attemptTimeout}
-	// STS speaks HTTP/1.1, so no ALPN is offered.
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: endpoint.Hostname()}
+	// STS speaks HTTP/1.1, so no ALPN is offered. No ServerName: each connection takes it from its own address, and
+	// to an https proxy that is another one.
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	dial := dialer.DialContext
 	if endpoint.Scheme == "https" {
 		dial = (&tls.Dialer{NetDialer: dialer, Config: tlsConfig}).DialContext

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,8 +11,11 @@ import (
 // ParseEndpoint reads the URL of an STS endpoint: https, or http on loopback only, with nothing
 // behind the host but a port.
 func ParseEndpoint(s string) (*url.URL, error) {
+	if strings.Contains(s, "@") {
+		return nil, errors.New("an endpoint holds no user and no password (https://HOST or https://HOST:PORT)") // nor are they shown
+	}
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not an endpoint (https://HOST or https://HOST:PORT)", s)
 	}
 	if !Confidential(u) {

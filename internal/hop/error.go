@@ -5,12 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+)
+
+// Limits of what an answer may put into an error, in bytes.
+const (
+	maxMessage = 2000 // the longest refusals of AWS name two ARNs and an action, some 500
+	maxCode    = 256  // of a code, a request id or an ARN
 )
 
 // Stage is the part of the hop that a failure belongs to.
@@ -29,13 +37,13 @@ type Error struct {
 	Stage     Stage
 	Role      string // ARN of the role that was asked for; empty when minting and exporting
 	Code      string // AWS's error code as sent, AccessDenied for example; empty when AWS did not answer
-	Message   string // AWS's message: text from outside, to be defused before it is shown
+	Message   string // AWS's message, up to 2000 bytes: text from outside, to be defused before it is shown
 	RequestID string // AWS's request id; empty when AWS did not answer
 	Status    int    // HTTP status; 0 when there was no answer
 	Err       error  // the cause when AWS did not answer with an error of its own
 }
 
-// Error gives the stage, the role and what was answered, on one line.
+// Error gives the stage, the role and what was answered, which may hold line ends when what answered is not AWS.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(string(e.Stage))
@@ -83,7 +91,7 @@ func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
 	e := &Error{Stage: stage, Role: role.String()}
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
-		e.RequestID, e.Status = response.ServiceRequestID(), response.HTTPStatusCode()
+		e.RequestID, e.Status = clip(response.ServiceRequestID(), maxCode), response.HTTPStatusCode()
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		e.Err = cause
@@ -91,7 +99,7 @@ func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" {
-		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
+		e.Code, e.Message = clip(api.ErrorCode(), maxCode), clip(api.ErrorMessage(), maxMessage)
 		return e
 	}
 	e.Err = connectionError(err, e.Status)
@@ -102,6 +110,7 @@ func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
 func connectionError(err error, status int) error {
 	var tooLarge *http.MaxBytesError
 	var urlError *url.Error
+	var lost *net.OpError
 	var answer *answerError
 	var undecoded *smithy.DeserializationError
 	switch {
@@ -109,15 +118,32 @@ func connectionError(err error, status int) error {
 		return answer
 	case errors.As(err, &tooLarge):
 		return fmt.Errorf("the answer is larger than %d bytes", tooLarge.Limit)
+	case errors.As(err, &urlError) && strings.Contains(urlError.Err.Error(), "malformed "):
+		return fmt.Errorf("what %s answered is not HTTP", host(urlError.URL)) // net/http quotes it
+	case errors.As(err, &urlError) && urlError.Timeout():
+		return fmt.Errorf("no answer from %s within %s: %w", host(urlError.URL), attemptTimeout, context.DeadlineExceeded)
 	case errors.As(err, &urlError):
 		return fmt.Errorf("no answer from %s: %w", host(urlError.URL), urlError.Err)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the answer was not complete after %s: %w", attemptTimeout, context.DeadlineExceeded)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &lost):
 		return fmt.Errorf("the answer was cut short (HTTP %d)", status)
 	case status >= 300 || errors.As(err, &undecoded):
 		// The decoder's own text can quote the body, and a body can hold credentials.
 		return fmt.Errorf("the answer is not one of AWS STS (HTTP %d)", status)
 	}
 	return err
+}
+
+// clip cuts s to limit bytes, between characters.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "..."
 }
 
 func host(rawURL string) string {

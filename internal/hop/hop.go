@@ -33,7 +33,7 @@ type Hop struct {
 
 	// What follows tells how the walk goes; nil where nobody listens.
 
-	Reached  func(stage Stage, s Session, took time.Duration)
+	Reached  func(stage Stage, s Session, took time.Duration)  // no session at StageToken, where the token is masked by then
 	Retrying func(err *Error, attempt int, wait time.Duration) // after attempt, counted from 1
 	Dropped  func(spoke Spoke, keys []string)                  // tags left out because AWS found them too large
 }
@@ -97,20 +97,22 @@ func Run(ctx context.Context, h Hop) error {
 }
 
 // tokenAndHub mints the token and assumes the hub role with it. ID tokens live five minutes, so one
-// may expire while the call is being retried; then another is minted, once.
+// may expire while the call is being retried; then another is minted, once, unless retries are off.
 func (c *client) tokenAndHub(ctx context.Context) (token Secret, hub Session, err error) {
 	for mint := 1; ; mint++ {
+		start := time.Now()
 		value, err := c.hop.Token(ctx, c.hop.Audience)
 		if err != nil {
 			return Secret{}, Session{}, &Error{Stage: StageToken, Err: err}
 		}
 		c.hop.Mask(value)
 		token = NewSecret(value)
+		c.reached(StageToken, Session{}, start)
 		hub, failure := c.assumeHub(ctx, token)
 		if failure == nil {
 			return token, hub, nil
 		}
-		if mint == 2 || !failure.HasCode("ExpiredToken") {
+		if mint == min(2, c.hop.MaxAttempts) || !failure.HasCode("ExpiredToken") {
 			return Secret{}, Session{}, failure
 		}
 		c.retrying(failure, mint, 0)

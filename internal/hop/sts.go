@@ -63,7 +63,7 @@ func newRetryer(attempts int) *retry.Standard {
 			// STS could not fetch GitHub's keys: passes by itself, and is the usual flake of this call.
 			// Every other InvalidIdentityToken is final. The code alone does not tell them apart.
 			var api smithy.APIError
-			if errors.As(err, &api) && strings.HasPrefix(api.ErrorMessage(), "Couldn't retrieve verification key") {
+			if errors.As(err, &api) && api.ErrorCode() == "InvalidIdentityToken" && strings.HasPrefix(api.ErrorMessage(), "Couldn't retrieve verification key") {
 				return aws.TrueTernary
 			}
 			// An answer cut short is a lost connection, though the SDK meets it while decoding.
@@ -126,6 +126,11 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 	return s, nil
 }
 
+// literal spells out what IAM would read as a wildcard or a variable: a role's path may hold any of
+// the three, and as a wildcard it would let the hub's session into other roles.
+// Source: IAM user guide, "IAM policy elements: Variables and tags", special characters.
+var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
+
 // hubPolicy narrows the hub's session to what this hop does.
 func hubPolicy(spokes []Spoke) string {
 	type statement struct {
@@ -134,7 +139,7 @@ func hubPolicy(spokes []Spoke) string {
 	}
 	s := statement{Effect: "Allow", Action: []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}}
 	for _, spoke := range spokes {
-		s.Resource = append(s.Resource, spoke.Role.String())
+		s.Resource = append(s.Resource, literal.Replace(spoke.Role.String()))
 	}
 	policy, err := json.Marshal(struct {
 		Version   string
@@ -228,8 +233,8 @@ func splitDroppable(tags []Tag) (kept []Tag, dropped []string) {
 }
 
 var (
-	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)  // the API model's form of accessKeyIdType
-	keyMaterial = regexp.MustCompile(`^[\x21-\x7e]{16,20000}$`) // opaque, but printable, long enough to mask, and on one line
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`) // the API model's form of accessKeyIdType
+	keyMaterial = regexp.MustCompile(`^[\x21-\x7e]{16,}$`)     // opaque, but printable, long enough to mask, and on one line
 )
 
 // session checks an answer and masks the credentials in it. What is not checked here goes into
@@ -247,7 +252,7 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 	c.hop.Mask(key)
 	c.hop.Mask(token)
 	if want, got := role.Session(c.hop.SessionName), aws.ToString(user.Arn); got != want {
-		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", got, want)}
+		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", clip(got, maxCode), want)}
 	}
 	if !credentials.Expiration.After(time.Now()) {
 		return Session{}, &answerError{fmt.Sprintf("the credentials expired at %s already (is this machine's clock right?)", credentials.Expiration.UTC().Format(time.RFC3339))}

@@ -12,6 +12,9 @@ import (
 // maxToken is the length that AWS STS takes, in bytes: WebIdentityToken in the API's model.
 const maxToken = 20000
 
+// maxTime is the first second of the year 10000, past what RFC 3339 can write.
+const maxTime = 253402300800
+
 // Claims are what a token says of its job. They are read without verifying the signature: AWS does
 // that. Use them for tags and messages only, and defuse them before printing.
 type Claims struct {
@@ -38,22 +41,17 @@ func ParseClaims(token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, errors.New("the token's payload is not base64url")
 	}
-	var registered struct {
-		Subject  string `json:"sub"`
-		Issuer   string `json:"iss"`
-		Audience any    `json:"aud"`
-		Expires  int64  `json:"exp"`
-	}
-	c := Claims{}
-	// The decoder's messages can quote the token, so they are not passed on.
-	if json.Unmarshal(payload, &registered) != nil || json.Unmarshal(payload, &c.all) != nil {
+	// Into a map, because a struct's fields would match claims in any case: SUB is not sub. The
+	// decoder's messages can quote the token, so they are not passed on.
+	var c Claims
+	if json.Unmarshal(payload, &c.all) != nil || c.all == nil {
 		return Claims{}, errors.New("the token's payload is not a JSON object of claims")
 	}
-	c.Subject, c.Issuer = registered.Subject, registered.Issuer
-	if registered.Expires > 0 {
-		c.Expires = time.Unix(registered.Expires, 0)
+	c.Subject, c.Issuer = c.Get("sub"), c.Get("iss")
+	if expires, ok := c.all["exp"].(float64); ok && expires > 0 && expires < maxTime {
+		c.Expires = time.Unix(int64(expires), 0)
 	}
-	switch audience := registered.Audience.(type) {
+	switch audience := c.all["aud"].(type) {
 	case string:
 		c.Audience = []string{audience}
 	case []any:

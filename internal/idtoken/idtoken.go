@@ -115,7 +115,8 @@ func classify(err error) *Error {
 		e := &Error{Status: refused.StatusCode}
 		// The runner waits a second before the first step because the server does not issue a token
 		// for a job that is not in progress (actions/runner JobRunner.cs); it can take longer.
-		e.NotInJob = refused.StatusCode == http.StatusForbidden && strings.Contains(refused.Body, "Can't issue ID_TOKEN")
+		// Matched behind the apostrophe of "Can't", which JSON may spell \u0027.
+		e.NotInJob = refused.StatusCode == http.StatusForbidden && strings.Contains(refused.Body, "issue ID_TOKEN")
 		e.isRetryable = e.NotInJob || refused.StatusCode == http.StatusTooManyRequests || refused.StatusCode >= 500
 		return e
 	}
@@ -124,6 +125,9 @@ func classify(err error) *Error {
 		endpoint := "GitHub's token endpoint"
 		if u, parseErr := url.Parse(noAnswer.URL); parseErr == nil && u.Host != "" {
 			endpoint = u.Host
+		}
+		if strings.Contains(noAnswer.Err.Error(), "malformed ") { // net/http quotes what it could not read
+			return &Error{Err: fmt.Errorf("what %s answered is not HTTP", endpoint), isRetryable: true}
 		}
 		return &Error{Err: fmt.Errorf("no answer from %s: %w", endpoint, noAnswer.Err), isRetryable: noAnswer.Op != "parse"}
 	}

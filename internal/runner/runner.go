@@ -2,7 +2,7 @@
 // command files and the environment, reads the log for workflow commands, hides what is masked, and
 // reads the files when the step has ended. The demo shows its log and the tests check what it
 // keeps, so it is a transcription of actions/runner and not an improvement on it: where the runner
-// is lenient, so is this. It starts no process and no container.
+// is lenient, so is this.
 //
 // What it transcribes was read in actions/runner at 258d6c857db3 (2026-08-17); the comments name
 // the file there.

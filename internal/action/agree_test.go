@@ -1,0 +1,111 @@
+package action
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/org/hubspoke-chain/internal/hop"
+)
+
+// names are sorted and stand once.
+func names(all ...string) []string {
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestAgree holds the inputs that the code reads and the outputs that it sets against action.yml and the
+// tables of README.md.
+func TestAgree(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Inputs map[string]struct {
+			Description, Default string
+			Required             bool
+		}
+		Outputs map[string]struct{ Description string }
+	}
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var read []string
+	_, problems := readInputs(func(name string) string { read = append(read, name); return "" }, ofRun.get)
+	read = names(append(read, "host-temp")...) // passed as an argument, since the runner translates paths in variables
+	var set []string
+	for _, p := range outputs(hop.Session{}, "", true) {
+		set = append(set, p.name)
+	}
+	set = names(set...)
+	for what, got := range map[string][]string{
+		"the inputs of action.yml": names(slices.Collect(maps.Keys(manifest.Inputs))...),
+		"the inputs of README.md":  names(table(string(readme), "## Inputs")...),
+	} {
+		if !slices.Equal(got, read) {
+			t.Errorf("%s are\n%q, the code reads\n%q", what, got, read)
+		}
+	}
+	for what, got := range map[string][]string{
+		"the outputs of action.yml": names(slices.Collect(maps.Keys(manifest.Outputs))...),
+		"the outputs of README.md":  names(table(string(readme), "## Outputs")...),
+	} {
+		if !slices.Equal(got, set) {
+			t.Errorf("%s are\n%q, the code sets\n%q", what, got, set)
+		}
+	}
+
+	// What action.yml says is required, and its defaults, are the code's too.
+	var required []string
+	for name, input := range manifest.Inputs {
+		if input.Description == "" {
+			t.Errorf("%s has no description", name)
+		}
+		if input.Required {
+			required = append(required, name)
+		}
+	}
+	var missing []string
+	for _, problem := range problems {
+		name, _, _ := strings.Cut(problem, ": ")
+		missing = append(missing, name)
+	}
+	if !slices.Equal(names(required...), names(missing...)) {
+		t.Errorf("action.yml requires %q, the code %q", required, missing)
+	}
+	withDefaults := given{}
+	for name, input := range manifest.Inputs {
+		withDefaults[name] = input.Default
+	}
+	without, _ := readInputs(given{}.get, ofRun.get)
+	with, _ := readInputs(withDefaults.get, ofRun.get)
+	if without.duration != with.duration || without.attempts != with.attempts || without.timeout != with.timeout || without.skipTagging != with.skipTagging ||
+		without.maskAccountID != with.maskAccountID || without.exportEnv != with.exportEnv || without.exportOutputs != with.exportOutputs || without.unsetCurrent != with.unsetCurrent {
+		t.Errorf("with action.yml's defaults the inputs are\n%+v, with none\n%+v", with, without)
+	}
+}
+
+var firstCell = regexp.MustCompile("(?m)^\\| `([^`]+)` ")
+
+// table gives the names in the first column of the table under a heading.
+func table(markdown, heading string) []string {
+	_, section, _ := strings.Cut(markdown, "\n"+heading+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var names []string
+	for _, cell := range firstCell.FindAllStringSubmatch(section, -1) {
+		names = append(names, cell[1])
+	}
+	return names
+}

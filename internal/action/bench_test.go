@@ -1,0 +1,188 @@
+package action
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/lab"
+)
+
+// answerDelay is added to every answer, as a stand-in for the way to GitHub and to AWS.
+const answerDelay = 25 * time.Millisecond
+
+// BenchmarkHop runs the whole step in this process, and in turn a bare client that makes the same three
+// requests with net/http and does nothing else, on the same number of connections. It reports how
+// much longer the step takes.
+//
+//	go test -run '^$' -bench BenchmarkHop ./internal/action
+func BenchmarkHop(b *testing.B) {
+	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := lab.New(world, lab.Options{})
+	var issuerCount, stsCount counter
+	issuer, sts := issuerCount.serve(b, l.Issuer()), stsCount.serve(b, l.STS())
+	job, err := l.Job("staging")
+	if err != nil {
+		b.Fatal(err)
+	}
+	env := l.RequestEnv(issuer, job)
+	for name, value := range map[string]string{
+		"INPUT_AWS-REGION":         "us-east-1",
+		"INPUT_HUB-ROLE-TO-ASSUME": hubRole,
+		"INPUT_ROLE-TO-ASSUME":     spokeRole,
+		"INPUT_STS-ENDPOINT":       sts,
+	} {
+		env[name] = value
+	}
+	var step, bare time.Duration
+	var requests, connections int64
+	for b.Loop() {
+		dir := b.TempDir()
+		for _, name := range []string{"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+			env[name] = filepath.Join(dir, name)
+			if err := os.WriteFile(env[name], nil, 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+		requests -= issuerCount.requests.Load() + stsCount.requests.Load()
+		connections -= issuerCount.connections.Load() + stsCount.connections.Load()
+		start := time.Now()
+		if status := Run(b.Context(), io.Discard, func(name string) string { return env[name] }, "bench"); status != 0 {
+			b.Fatalf("the step ended with status %d", status)
+		}
+		step += time.Since(start)
+		requests += issuerCount.requests.Load() + stsCount.requests.Load()
+		connections += issuerCount.connections.Load() + stsCount.connections.Load()
+
+		start = time.Now()
+		if err := bareHop(b.Context(), env, sts); err != nil {
+			b.Fatal(err)
+		}
+		bare += time.Since(start)
+	}
+	b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+	b.ReportMetric(float64(connections)/float64(b.N), "connections/op")
+	b.ReportMetric(step.Seconds()*1000/float64(b.N), "ms/step")
+	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "ms/bare")
+	b.ReportMetric(step.Seconds()/bare.Seconds(), "step/bare")
+}
+
+const (
+	hubRole   = "arn:aws:iam::123456789012:role/github-actions-hub"
+	spokeRole = "arn:aws:iam::222222222222:role/deploy-staging"
+)
+
+// counter counts what a server gets.
+type counter struct{ requests, connections atomic.Int64 }
+
+func (c *counter) serve(b *testing.B, h http.Handler) string {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.requests.Add(1)
+		time.Sleep(answerDelay)
+		h.ServeHTTP(w, r)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			c.connections.Add(1)
+		}
+	}
+	server.Start()
+	b.Cleanup(server.Close)
+	return server.URL
+}
+
+// bareHop is the floor: three requests, two connections, no checks, no log, no files.
+func bareHop(ctx context.Context, env map[string]string, endpoint string) error {
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, env["ACTIONS_ID_TOKEN_REQUEST_URL"]+"&audience=sts.amazonaws.com", nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+	body, err := answer(client, request)
+	if err != nil {
+		return err
+	}
+	var token struct{ Value string }
+	if err := json.Unmarshal(body, &token); err != nil {
+		return err
+	}
+	call := func(form url.Values, credentials *aws.Credentials) (aws.Credentials, error) {
+		form.Set("Version", "2011-06-15")
+		form.Set("RoleSessionName", "bare")
+		text := form.Encode()
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", strings.NewReader(text))
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if credentials != nil {
+			hash := sha256.Sum256([]byte(text))
+			if err := v4.NewSigner().SignHTTP(ctx, *credentials, request, hex.EncodeToString(hash[:]), "sts", "us-east-1", time.Now()); err != nil {
+				return aws.Credentials{}, err
+			}
+		}
+		body, err := answer(client, request)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		type result struct {
+			AccessKeyID     string `xml:"Credentials>AccessKeyId"`
+			SecretAccessKey string `xml:"Credentials>SecretAccessKey"`
+			SessionToken    string `xml:"Credentials>SessionToken"`
+		}
+		var document struct {
+			Hub   result `xml:"AssumeRoleWithWebIdentityResult"`
+			Spoke result `xml:"AssumeRoleResult"`
+		}
+		if err := xml.Unmarshal(body, &document); err != nil {
+			return aws.Credentials{}, err
+		}
+		got := document.Spoke
+		if credentials == nil {
+			got = document.Hub
+		}
+		return aws.Credentials{AccessKeyID: got.AccessKeyID, SecretAccessKey: got.SecretAccessKey, SessionToken: got.SessionToken}, nil
+	}
+	hub, err := call(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "RoleArn": {hubRole}, "WebIdentityToken": {token.Value}}, nil)
+	if err != nil {
+		return err
+	}
+	_, err = call(url.Values{"Action": {"AssumeRole"}, "RoleArn": {spokeRole}}, &hub)
+	return err
+}
+
+func answer(client *http.Client, request *http.Request) ([]byte, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answered %s", request.URL.Host, response.Status)
+	}
+	return body, err
+}

@@ -1,0 +1,141 @@
+package action
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sethvargo/go-githubactions"
+)
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ in, defused, code string }{
+		{"plain", "plain", "`plain`"},
+		{"", "", ""},
+		{"::error::x", `\u003a:error::x`, "`::error::x`"},
+		{"  ::error::x", `\u003a:error::x`, "`  ::error::x`"},
+		{"a ::error::x", "a ::error::x", "`a ::error::x`"},
+		{"a##[add-mask]x", `a##\u005badd-mask]x`, "`a##[add-mask]x`"},
+		{"###[x", `###\u005bx`, "`###[x`"},
+		{"a\n::error::x\r\n", `a\x0a::error::x\x0d\x0a`, "`a\\x0a::error::x\\x0d\\x0a`"},
+		{"\u00a0::x\u2028::x", `\u00a0::x\u2028::x`, "`\\u00a0::x\\u2028::x`"},
+		{"\x1b[31mred\x00", `\x1b[31mred\x00`, "`\\x1b[31mred\\x00`"},
+		{"\u202egpj.exe", `\u202egpj.exe`, "`\\u202egpj.exe`"},
+		{"\xff\xfe", `\xff\xfe`, "`\\xff\\xfe`"},
+		{"\U000e0001", `\U000e0001`, "`\\U000e0001`"},
+		{"größe €", "größe €", "`größe €`"},
+		{"a`|b", "a`|b", "`a\\u0060\\u007cb`"},
+		{"``` ![x](https://evil.example)<script>", "``` ![x](https://evil.example)<script>", "`\\u0060\\u0060\\u0060 ![x](https://evil.example)<script>`"},
+	} {
+		if got := defused(test.in); got != test.defused {
+			t.Errorf("defused(%q) = %q, want %q", test.in, got, test.defused)
+		}
+		if got := code(test.in); got != test.code {
+			t.Errorf("code(%q) = %q, want %q", test.in, got, test.code)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		strings.Repeat("a", 300):       strings.Repeat("a", 300),
+		strings.Repeat("a", 301):       strings.Repeat("a", 300) + "... (301 bytes)",
+		strings.Repeat("€", 101):       strings.Repeat("€", 100) + "... (303 bytes)",
+		"a" + strings.Repeat("€", 100): "a" + strings.Repeat("€", 99) + "... (301 bytes)",
+		strings.Repeat("\x80", 400):    "... (400 bytes)",
+	} {
+		if got := clip(in); got != want {
+			t.Errorf("clip gives %q, want %q", got, want)
+		}
+	}
+	if got := quote("x\ny"); got != "\"x\ny\"" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// newLog is a log and what it has printed.
+func newLog() (log, *bytes.Buffer) {
+	var out bytes.Buffer
+	return log{githubactions.New(githubactions.WithWriter(&out), githubactions.WithGetenv(func(string) string { return "" }))}, &out
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	l, out := newLog()
+	l.line("%s", "::set-env name=X::y")
+	l.stage("hub", "%s", "arn ##[error]x\n::error::y")
+	l.notice("100%\n::error::x")
+	l.warning("::error::x")
+	l.failure([]string{"role: \"a\n::error::b\"", "::stop-commands::x"}, []string{"::error::x", "    {\"a\": \"##[\"}", "50%"})
+	want := `\u003a:set-env name=X::y
+  hub      arn ##\u005berror]x\x0a::error::y
+::notice::100%25\x0a::error::x
+::warning::\u003a:error::x
+::error title=hubspoke-chain::role: "a\x0a::error::b"%0A\u003a:stop-commands::x
+hint: ::error::x
+          {"a": "##\u005b"}
+hint: 50%
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestAnnotationLimit has more causes than the runner's 4096 characters hold: the rest is in the log.
+func TestAnnotationLimit(t *testing.T) {
+	t.Parallel()
+	l, out := newLog()
+	var causes []string
+	for i := range 20 {
+		causes = append(causes, fmt.Sprintf("cause %d %s", i, strings.Repeat("x", 490)))
+	}
+	l.failure(causes, []string{"the hint"})
+	lines := strings.Split(out.String(), "\n")
+	if len(lines[0]) > 4096+len("::error title=hubspoke-chain::") || !strings.HasSuffix(lines[0], "%0Aand 12 more, in the log") {
+		t.Errorf("the annotation has %d characters and ends in %q", len(lines[0]), lines[0][len(lines[0])-40:])
+	}
+	for i, cause := range causes {
+		if strings.Count(out.String(), cause) != 1 || i >= 8 && lines[i-7] != cause {
+			t.Errorf("cause %d is not there once", i)
+		}
+	}
+
+	l, out = newLog()
+	l.failure([]string{strings.Repeat("\x00", 5000)}, []string{strings.Repeat("h", 20000)})
+	for _, line := range strings.Split(out.String(), "\n") {
+		if len(line) > 4000 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+	}
+}
+
+// FuzzDefused looks for what the runner takes for a command, by the rules of its ActionCommand.cs.
+func FuzzDefused(f *testing.F) {
+	for _, s := range []string{"::error::x", " \t::x", "##[x]", "#\n##[", "a\r\n::b", "\u00a0::x", "\u2003::", "\xff::", "`|`", "", strings.Repeat("#", 400), "\ufeff::x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, text := range []string{defused(s), printable(s), defused("  hub      " + s)} {
+			if strings.HasPrefix(strings.TrimLeftFunc(text, unicode.IsSpace), "::") || strings.Contains(text, "##[") || !oneLine(text) {
+				t.Errorf("%q comes out as %q", s, text)
+			}
+		}
+		span := code(s)
+		if s != "" && (len(span) < 3 || strings.Count(span, "`") != 2 || span[0] != '`' || span[len(span)-1] != '`') || strings.Contains(span, "|") || !oneLine(span) {
+			t.Errorf("%q is the code span %q", s, span)
+		}
+		if n := len(printable(s)); n > maxLine+len("... (18446744073709551615 bytes)") {
+			t.Errorf("a line of %d bytes", n)
+		}
+	})
+}
+
+// oneLine tells whether s is one line of printable characters.
+func oneLine(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+}

@@ -1,0 +1,180 @@
+// Package internal_test holds the whole module to what its design promises: which way imports point, who
+// may see a secret, who may end the process.
+package internal_test
+
+import (
+	"encoding/json"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/org/hubspoke-chain/"
+
+// root is the module's directory, seen from this package.
+const root = ".."
+
+// imports says what each package may import beside the standard library: packages of this module by
+// their path in it, others by their module. A package that does not exist yet is no failure; one that
+// is not in the table is.
+var imports = map[string][]string{
+	"cmd/hubspoke-chain": {"internal/action", "internal/credproc", "internal/policy", "internal/lint", "github.com/sethvargo/go-githubactions"},
+	"cmd/hubspoke-lab":   {"internal/lab", "internal/policy", "internal/runner", "examples", "github.com/aws/aws-sdk-go-v2"}, // the SDK as a user's tool
+	"examples":           {},
+	"internal":           {},
+	"internal/action":    {"internal/hop", "internal/idtoken", "internal/diagnose", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
+	"internal/credproc":  {"internal/hop", "internal/idtoken", "internal/diagnose"},
+	"internal/diagnose":  {"internal/hop", "internal/idtoken", "internal/policy"},
+	"internal/e2e":       {},
+	"internal/hop":       {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+	"internal/idtoken":   {"github.com/sethvargo/go-githubactions"},
+	"internal/lab":       {"internal/policy"},
+	"internal/lint":      {"internal/policy"},
+	"internal/policy":    {},
+	"internal/runner":    {"go.yaml.in/yaml/v3"},
+}
+
+// listed is a package as go list gives it.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	command := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports"}, args...)...)
+	command.Dir = root
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := decoder.Decode(&p)
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	standard := map[string]bool{}
+	all := list(t, "-deps", "./...")
+	for _, p := range all {
+		standard[p.ImportPath] = p.Standard
+	}
+	seen := 0
+	for _, p := range all {
+		path, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours {
+			continue
+		}
+		seen++
+		allowed, known := imports[path]
+		if !known {
+			t.Errorf("%s is not in the table of imports", path)
+		}
+		for _, i := range p.Imports {
+			name := strings.TrimPrefix(i, module)
+			within := func(a string) bool { return name == a || !strings.HasPrefix(i, module) && strings.HasPrefix(i, a+"/") }
+			if !standard[i] && !slices.ContainsFunc(allowed, within) {
+				t.Errorf("%s imports %s", path, i)
+			}
+		}
+	}
+	if seen < 6 {
+		t.Errorf("only %d packages of the module were listed", seen)
+	}
+}
+
+// TestShipped looks at everything in the image's binary, not at direct imports alone.
+func TestShipped(t *testing.T) {
+	t.Parallel()
+	found := false
+	for _, p := range list(t, "-deps", "./cmd/hubspoke-chain") {
+		found = found || p.ImportPath == module+"internal/hop"
+		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/"} {
+			if p.ImportPath == kept || strings.HasSuffix(kept, "/") && strings.HasPrefix(p.ImportPath, kept) {
+				t.Errorf("the shipped binary holds %s", p.ImportPath)
+			}
+		}
+	}
+	if !found {
+		t.Error("the shipped binary holds no hop")
+	}
+	ignored, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(ignored), "\n")
+	for _, want := range []string{"*", "internal/lab", "internal/runner", "internal/e2e", "**/*_test.go", "**/testdata"} {
+		if !slices.Contains(lines, want) {
+			t.Errorf(".dockerignore does not hold back %s", want)
+		}
+	}
+	if slices.Contains(lines, "!cmd") || slices.Contains(lines, "!cmd/hubspoke-lab") {
+		t.Error(".dockerignore lets cmd/hubspoke-lab through")
+	}
+}
+
+// The rules for the text of Go files. An expression is put together from two parts where this file would
+// match it otherwise.
+var rules = []struct {
+	what    string
+	pattern *regexp.Regexp
+	tests   bool     // holds for tests too
+	allowed []string // files, or directories that end in /
+}{
+	{"reveals a secret", regexp.MustCompile(`\.Reveal\(`), false, []string{"internal/action/action.go", "internal/credproc/", "internal/hop/hop.go", "internal/hop/sts.go"}},
+	{"ends the process, reads its environment or its signals", regexp.MustCompile(`\bos\.(Exit|Getenv|LookupEnv|Environ)\b|\bsignal\.Notify`), false, []string{"cmd/"}},
+	{"reads the SDK's configuration from the environment", regexp.MustCompile(`Load` + `DefaultConfig\(`), true, nil},
+	{"was left for later", regexp.MustCompile(`TO` + `DO|FIX` + `ME|XX` + `X:`), true, nil},
+	{"silences a linter", regexp.MustCompile(`no` + `lint`), true, nil},
+	{"skips a test", regexp.MustCompile(`\.Skip` + `(f|Now)?\(`), true, nil},
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		for _, rule := range rules {
+			if !rule.tests && strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			within := func(a string) bool { return name == a || strings.HasSuffix(a, "/") && strings.HasPrefix(name, a) }
+			if at := rule.pattern.FindIndex(text); at != nil && !slices.ContainsFunc(rule.allowed, within) {
+				t.Errorf("%s:%d %s: %s", name, 1+strings.Count(string(text[:at[0]]), "\n"), rule.what, text[at[0]:at[1]])
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 20 {
+		t.Errorf("%d Go files read: %v", files, err)
+	}
+}

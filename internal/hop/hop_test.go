@@ -1,0 +1,432 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The credentials that the recording server hands out.
+const (
+	hubID, hubKey, hubToken       = "ASIAHUBHUBHUBHUB0001", "hub-key-hub-key-hub-key", "hub-token-hub-token"
+	spokeID, spokeKey, spokeToken = "ASIASPOKESPOKESPO001", "spoke-key-spoke-key-spoke", "spoke-token-spoke-token"
+	idToken                       = "eyJ.eyJ.sig"
+)
+
+var expires = time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+
+// answer is one answer of the recording server.
+type answer struct {
+	status int
+	body   string
+}
+
+func refusal(status int, code, message string) answer {
+	return answer{status, "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>" + message + "</Message></Error><RequestId>1f2e</RequestId></ErrorResponse>"}
+}
+
+func granted(action, arn, id, key, token, expiration string) answer {
+	return answer{200, fmt.Sprintf("<%[1]sResponse><%[1]sResult><AssumedRoleUser><AssumedRoleId>AROA:gh-1-1</AssumedRoleId><Arn>%s</Arn></AssumedRoleUser>"+
+		"<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>"+
+		"</%[1]sResult></%[1]sResponse>", action, arn, id, key, token, expiration)}
+}
+
+func hubGranted() answer {
+	return granted("AssumeRoleWithWebIdentity", "arn:aws:sts::123456789012:assumed-role/hub/gh-1-1", hubID, hubKey, hubToken, expires.Format(time.RFC3339))
+}
+
+func spokeGranted() answer {
+	return granted("AssumeRole", "arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1", spokeID, spokeKey, spokeToken, expires.Format(time.RFC3339))
+}
+
+// recording is an STS that gives the answers it was told to and keeps, with everything else that the
+// hop does, what was asked.
+type recording struct {
+	mu       sync.Mutex
+	answers  []answer
+	events   []string
+	requests []url.Values
+	signers  []string // the access key id of each request's signature
+}
+
+func (r *recording) event(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, fmt.Sprintf(format, args...))
+}
+
+func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	body, _ := io.ReadAll(request.Body)
+	form, _ := url.ParseQuery(string(body))
+	r.event("ask %s", form.Get("Action"))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, signer, _ := strings.Cut(request.Header.Get("Authorization"), "Credential=")
+	signer, _, _ = strings.Cut(signer, "/")
+	r.requests, r.signers = append(r.requests, form), append(r.signers, signer)
+	next := answer{500, "no answer left"}
+	if len(r.answers) > 0 {
+		next, r.answers = r.answers[0], r.answers[1:]
+	}
+	w.WriteHeader(next.status)
+	io.WriteString(w, next.body)
+}
+
+// newHop is a hop to a recording server, with one spoke and one token after another.
+func newHop(t *testing.T, answers ...answer) (Hop, *recording) {
+	t.Helper()
+	r := &recording{answers: answers}
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	endpoint, err := ParseEndpoint(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub, err := ParseRoleARN(hubRole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoke, err := ParseRoleARN(spokeRole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minted := 0
+	return Hop{
+		Token: func(_ context.Context, audience string) (string, error) {
+			minted++
+			r.event("mint for %s", audience)
+			return fmt.Sprintf("%s%d", idToken, minted), nil
+		},
+		Mask:        func(value string) { r.event("mask %s", value) },
+		Export:      func([]Session) error { r.event("export"); return nil },
+		Audience:    "sts.amazonaws.com",
+		Hub:         hub,
+		Spokes:      []Spoke{{Role: spoke, Duration: time.Hour}},
+		SessionName: "gh-1-1",
+		Region:      "us-east-1",
+		Endpoint:    endpoint,
+		MaxAttempts: 3,
+		Reached:     func(stage Stage, _ Session, _ time.Duration) { r.event("reached %s", stage) },
+		Retrying:    func(err *Error, attempt int, _ time.Duration) { r.event("retry %d of %s", attempt, err.Code) },
+		Dropped:     func(_ Spoke, keys []string) { r.event("dropped %s", strings.Join(keys, " ")) },
+	}, r
+}
+
+// walk is what a hop that succeeds does, in order.
+var walk = []string{
+	"mint for sts.amazonaws.com", "mask eyJ.eyJ.sig1", "reached minting the ID token",
+	"ask AssumeRoleWithWebIdentity", "mask " + hubID, "mask " + hubKey, "mask " + hubToken, "reached assuming hub role",
+	"ask AssumeRole", "mask " + spokeID, "mask " + spokeKey, "mask " + spokeToken, "reached assuming spoke role",
+	"export",
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	h, r := newHop(t, hubGranted(), spokeGranted())
+	h.Tags = func(token string) []Tag {
+		return []Tag{{Key: "Repository", Value: "o/r"}, {Key: "Token", Value: token, Droppable: true}, {Key: "Team", Value: "pay"}}
+	}
+	h.Spokes[0].TransitiveTagKeys = []string{"team", "Absent"}
+	h.Spokes[0].SourceIdentity, h.Spokes[0].ExternalID = "alice", "ext/1"
+	h.Spokes[0].Policy, h.Spokes[0].PolicyARNs = `{"Statement":[]}`, []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
+	h.Export = func(spokes []Session) error {
+		r.event("export")
+		s := spokes[0]
+		c := s.Credentials
+		if len(spokes) != 1 || s.Role != h.Spokes[0].Role || s.ARN != "arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1" || len(s.Tags) != 3 ||
+			c.AccessKeyID.Reveal() != spokeID || c.SecretAccessKey.Reveal() != spokeKey || c.SessionToken.Reveal() != spokeToken || !c.Expires.Equal(expires) || c.Expires.Location() != time.UTC {
+			t.Errorf("exported %+v", spokes)
+		}
+		return nil
+	}
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.events, walk) {
+		t.Errorf("got  %q\nwant %q", r.events, walk)
+	}
+	want := []url.Values{
+		{
+			"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {hubRole}, "RoleSessionName": {"gh-1-1"},
+			"DurationSeconds": {"900"}, "WebIdentityToken": {"eyJ.eyJ.sig1"},
+			"Policy": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Resource":["` + spokeRole + `"]}]}`},
+		},
+		{
+			"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {spokeRole}, "RoleSessionName": {"gh-1-1"}, "DurationSeconds": {"3600"},
+			"SourceIdentity": {"alice"}, "ExternalId": {"ext/1"}, "Policy": {`{"Statement":[]}`}, "PolicyArns.member.1.arn": {"arn:aws:iam::aws:policy/ReadOnlyAccess"},
+			"Tags.member.1.Key": {"Repository"}, "Tags.member.1.Value": {"o/r"}, "Tags.member.2.Key": {"Token"}, "Tags.member.2.Value": {"eyJ.eyJ.sig1"},
+			"Tags.member.3.Key": {"Team"}, "Tags.member.3.Value": {"pay"}, "TransitiveTagKeys.member.1": {"Team"},
+		},
+	}
+	if !reflect.DeepEqual(r.requests, want) {
+		t.Errorf("got  %v\nwant %v", r.requests, want)
+	}
+	if !slices.Equal(r.signers, []string{"", hubID}) {
+		t.Errorf("the requests are signed by %q, want the hub's unsigned and the spoke's by the hub", r.signers)
+	}
+}
+
+func TestRunWithoutOptions(t *testing.T) {
+	t.Parallel()
+	h, r := newHop(t, hubGranted(), spokeGranted())
+	h.Reached, h.Retrying, h.Dropped = nil, nil, nil
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	want := url.Values{"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {spokeRole}, "RoleSessionName": {"gh-1-1"}, "DurationSeconds": {"3600"}}
+	if !reflect.DeepEqual(r.requests[1], want) {
+		t.Errorf("got %v, want nothing that was not asked for: %v", r.requests[1], want)
+	}
+}
+
+func TestSeveralSpokes(t *testing.T) {
+	t.Parallel()
+	second := granted("AssumeRole", "arn:aws:sts::333333333333:assumed-role/audit/gh-1-1", spokeID, spokeKey, spokeToken, expires.Format(time.RFC3339))
+	other := Spoke{Role: ARN{"aws", "333333333333", "/", "audit"}, Duration: 900 * time.Second}
+
+	h, r := newHop(t, hubGranted(), spokeGranted(), second)
+	h.Spokes = append(h.Spokes, other)
+	var exported []string
+	h.Export = func(spokes []Session) error {
+		for _, s := range spokes {
+			exported = append(exported, s.ARN)
+		}
+		return nil
+	}
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1", "arn:aws:sts::333333333333:assumed-role/audit/gh-1-1"}; !slices.Equal(exported, want) {
+		t.Errorf("exported %q, want %q", exported, want)
+	}
+	if !slices.Equal(r.signers, []string{"", hubID, hubID}) {
+		t.Errorf("signed by %q, want the hub for every spoke", r.signers)
+	}
+
+	h, r = newHop(t, hubGranted(), spokeGranted(), refusal(403, "AccessDenied", "no"))
+	h.Spokes = append(h.Spokes, other)
+	err := Run(context.Background(), h)
+	if want := "assuming spoke role arn:aws:iam::333333333333:role/audit: AccessDenied: no (request 1f2e)"; text(err) != want {
+		t.Errorf("got %s, want %s", text(err), want)
+	}
+	if slices.Contains(r.events, "export") {
+		t.Error("one spoke of two was exported")
+	}
+}
+
+// TestFailure walks every way in which a hop ends early, and what it did until then.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	const hub, spoke = "assuming hub role " + hubRole + ": ", "assuming spoke role " + spokeRole + ": "
+	key := refusal(400, "InvalidIdentityToken", "Couldn&#39;t retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
+	throttled := refusal(400, "Throttling", "Rate exceeded")
+	for _, test := range []struct {
+		name    string
+		answers []answer
+		asks    string // what STS was asked, and what was told of retries
+		err     string // empty when the hop succeeds all the same
+	}{
+		{"the hub refuses", []answer{refusal(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")}, "hub",
+			hub + "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (request 1f2e)"},
+		{"the spoke refuses", []answer{hubGranted(), refusal(403, "AccessDenied", "no")}, "hub spoke", spoke + "AccessDenied: no (request 1f2e)"},
+		{"a validation error", []answer{refusal(400, "ValidationError", "no")}, "hub", hub + "ValidationError: no (request 1f2e)"},
+		{"no provider", []answer{refusal(400, "InvalidIdentityToken", "The web identity token provided could not be validated.")}, "hub",
+			hub + "InvalidIdentityToken: The web identity token provided could not be validated. (request 1f2e)"},
+		{"the key text with another code", []answer{refusal(403, "AccessDenied", "Couldn&#39;t retrieve verification key")}, "hub",
+			hub + "AccessDenied: Couldn't retrieve verification key (request 1f2e)"},
+		{"no key, once", []answer{key, hubGranted(), spokeGranted()}, "hub retry(1,InvalidIdentityToken) hub spoke", ""},
+		{"no key", []answer{key, key, key}, "hub retry(1,InvalidIdentityToken) hub retry(2,InvalidIdentityToken) hub",
+			hub + "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements (request 1f2e)"},
+		{"the provider is slow", []answer{refusal(400, "IDPCommunicationError", "slow"), hubGranted(), spokeGranted()}, "hub retry(1,IDPCommunicationError) hub spoke", ""},
+		{"throttled", []answer{hubGranted(), throttled, spokeGranted()}, "hub spoke retry(1,Throttling) spoke", ""},
+		{"a gateway's page, once", []answer{{502, "<html>"}, hubGranted(), spokeGranted()}, "hub retry(1,) hub spoke", ""},
+		{"a gateway's page", []answer{{503, "<html>"}, {503, "<html>"}, {503, "<html>"}}, "hub retry(1,) hub retry(2,) hub", hub + "the answer is not one of AWS STS (HTTP 503)"},
+		{"a page in place of an answer", []answer{{200, "<html><body>SecretAccessKey"}}, "hub", hub + "the answer is not one of AWS STS (HTTP 200)"},
+		{"text in place of an answer", []answer{{200, "hello"}}, "hub", hub + "the answer lacks the role's session or its credentials"},
+		{"a redirect", []answer{{302, ""}}, "hub", hub + "the answer is not one of AWS STS (HTTP 302)"},
+		{"an answer without an end", []answer{{200, strings.Repeat(" ", maxAnswer+1)}}, "hub", hub + "the answer is larger than 1048576 bytes"},
+		{"the token expired", []answer{refusal(400, "ExpiredTokenException", "Token expired"), hubGranted(), spokeGranted()}, "hub retry(1,ExpiredTokenException) hub spoke", ""},
+		{"the token expired twice", []answer{refusal(400, "ExpiredTokenException", "Token expired"), refusal(400, "ExpiredToken", "Token expired")},
+			"hub retry(1,ExpiredTokenException) hub", hub + "ExpiredToken: Token expired (request 1f2e)"},
+		{"the hub session expired", []answer{hubGranted(), refusal(403, "ExpiredToken", "expired")}, "hub spoke", spoke + "ExpiredToken: expired (request 1f2e)"},
+		{"the tags are too large", []answer{hubGranted(), refusal(400, "PackedPolicyTooLarge", "112%"), spokeGranted()}, "hub spoke dropped(RunId,Job) spoke", ""},
+		{"the tags are too large without the droppable ones", []answer{hubGranted(), refusal(400, "PackedPolicyTooLarge", "112%"), refusal(400, "PackedPolicyTooLargeException", "104%")},
+			"hub spoke dropped(RunId,Job) spoke", spoke + "PackedPolicyTooLargeException: 104% (request 1f2e)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h, r := newHop(t, test.answers...)
+			h.Tags = func(string) []Tag {
+				return []Tag{{Key: "RunId", Value: "1", Droppable: true}, {Key: "Repository", Value: "o/r"}, {Key: "Job", Value: "j", Droppable: true}}
+			}
+			err := Run(context.Background(), h)
+			if text(err) != test.err {
+				t.Errorf("got  %s\nwant %s", text(err), test.err)
+			}
+			if got := asked(r.events); got != test.asks {
+				t.Errorf("asked %s, want %s", got, test.asks)
+			}
+			if got := slices.Contains(r.events, "export"); got != (test.err == "") {
+				t.Errorf("exported: %v", got)
+			}
+			var failure *Error
+			if err != nil && !errors.As(err, &failure) {
+				t.Errorf("%T is not an *Error", err)
+			}
+		})
+	}
+}
+
+// asked shortens events to the requests and what happened between them.
+func asked(events []string) string {
+	var short []string
+	for _, event := range events {
+		kind, rest, _ := strings.Cut(event, " ")
+		switch kind {
+		case "ask":
+			short = append(short, map[string]string{"AssumeRoleWithWebIdentity": "hub", "AssumeRole": "spoke"}[rest])
+		case "retry", "dropped":
+			short = append(short, kind+"("+strings.ReplaceAll(strings.ReplaceAll(rest, " of ", ","), " ", ",")+")")
+		}
+	}
+	return strings.Join(short, " ")
+}
+
+func TestRetriesAreOff(t *testing.T) {
+	t.Parallel()
+	for _, first := range []answer{refusal(400, "Throttling", "Rate exceeded"), refusal(400, "ExpiredTokenException", "Token expired"), {502, "<html>"}} {
+		h, r := newHop(t, first, hubGranted(), spokeGranted())
+		h.MaxAttempts = 1
+		if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
+			t.Errorf("asked %s: %v, want one attempt and its error", asked(r.events), err)
+		}
+	}
+}
+
+// TestNewToken shows that the second attempt of an expired token goes out with another one.
+func TestNewToken(t *testing.T) {
+	t.Parallel()
+	h, r := newHop(t, refusal(400, "ExpiredTokenException", "Token expired"), hubGranted(), spokeGranted())
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	if got := []string{r.requests[0].Get("WebIdentityToken"), r.requests[1].Get("WebIdentityToken")}; !slices.Equal(got, []string{"eyJ.eyJ.sig1", "eyJ.eyJ.sig2"}) {
+		t.Errorf("sent %q", got)
+	}
+	if i := slices.Index(r.events, "mask eyJ.eyJ.sig2"); i < 0 || r.events[i+2] != "ask AssumeRoleWithWebIdentity" {
+		t.Errorf("the second token is not masked before it is used: %q", r.events)
+	}
+}
+
+func TestWrongAnswer(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1"
+	const form = "the answer's credentials are not of the form that AWS uses"
+	const lacks = "the answer lacks the role's session or its credentials"
+	good := expires.Format(time.RFC3339)
+	for _, test := range []struct {
+		name, arn, id, key, token, expiration, err string
+		masked                                     bool
+	}{
+		{"another account", "arn:aws:sts::999999999999:assumed-role/deploy/gh-1-1", spokeID, spokeKey, spokeToken, good,
+			`the answer is for "arn:aws:sts::999999999999:assumed-role/deploy/gh-1-1", which is not ` + arn, true},
+		{"another role", "arn:aws:sts::222222222222:assumed-role/admin/gh-1-1", spokeID, spokeKey, spokeToken, good,
+			`the answer is for "arn:aws:sts::222222222222:assumed-role/admin/gh-1-1", which is not ` + arn, true},
+		{"another session", arn + "0", spokeID, spokeKey, spokeToken, good, `the answer is for "` + arn + `0", which is not ` + arn, true},
+		{"an ARN of 3 kB", strings.Repeat("a", 3000), spokeID, spokeKey, spokeToken, good,
+			`the answer is for "` + strings.Repeat("a", 256) + `...", which is not ` + arn, true},
+		{"expired already", arn, spokeID, spokeKey, spokeToken, "2020-01-01T00:00:00Z", "the credentials expired at 2020-01-01T00:00:00Z already (is this machine's clock right?)", true},
+		{"a line end in the key", arn, spokeID, spokeKey + "\nAWS_REGION=x", spokeToken, good, form, false},
+		{"a line end in the id", arn, spokeID + "\n", spokeKey, spokeToken, good, form, false},
+		{"a line end in the token", arn, spokeID, spokeKey, spokeToken + "\nNODE_OPTIONS=x", good, form, false},
+		{"a short key, whose mask would hide too much", arn, spokeID, "a", spokeToken, good, form, false},
+		{"a short token", arn, spokeID, spokeKey, "a", good, form, false},
+		{"no id", arn, "", spokeKey, spokeToken, good, form, false},
+	} {
+		h, r := newHop(t, hubGranted(), granted("AssumeRole", test.arn, test.id, test.key, test.token, test.expiration))
+		err := Run(context.Background(), h)
+		if want := "assuming spoke role " + spokeRole + ": " + test.err; text(err) != want {
+			t.Errorf("%s:\n got %s\nwant %s", test.name, text(err), want)
+		}
+		if slices.Contains(r.events, "export") {
+			t.Errorf("%s: exported", test.name)
+		}
+		if got := slices.Contains(r.events, "mask "+test.key); got != test.masked {
+			t.Errorf("%s: masked %v", test.name, got)
+		}
+	}
+	for _, body := range []string{"<AssumeRoleResponse></AssumeRoleResponse>", "<AssumeRoleResponse><AssumeRoleResult><Credentials></Credentials></AssumeRoleResult></AssumeRoleResponse>"} {
+		h, _ := newHop(t, hubGranted(), answer{200, body})
+		if err := Run(context.Background(), h); text(err) == "" || !strings.HasPrefix(err.Error(), "assuming spoke role "+spokeRole+": the answer") {
+			t.Errorf("%s: got %v, want %s", body, err, lacks)
+		}
+	}
+}
+
+func TestTokenFails(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no token")
+	h, r := newHop(t)
+	h.Token = func(context.Context, string) (string, error) { return "", cause }
+	err := Run(context.Background(), h)
+	if text(err) != "minting the ID token: no token" || !errors.Is(err, cause) || len(r.events) > 0 {
+		t.Errorf("got %v after %q", err, r.events)
+	}
+}
+
+func TestExportFails(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no room")
+	h, _ := newHop(t, hubGranted(), spokeGranted())
+	h.Export = func([]Session) error { return cause }
+	if err := Run(context.Background(), h); text(err) != "exporting the credentials: no room" || !errors.Is(err, cause) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestCancelled cancels at every stage; the cause is told and nothing is exported.
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ at, err string }{
+		{"mask eyJ.eyJ.sig1", "assuming hub role " + hubRole + ": interrupt signal received"},
+		{"mask " + hubToken, "assuming spoke role " + spokeRole + ": interrupt signal received"},
+		{"mask " + spokeToken, "exporting the credentials: interrupt signal received"},
+	} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		h, r := newHop(t, hubGranted(), spokeGranted())
+		h.Mask = func(value string) {
+			if "mask "+value == test.at {
+				cancel(errors.New("interrupt signal received"))
+			}
+		}
+		if err := Run(ctx, h); text(err) != test.err {
+			t.Errorf("got %s, want %s", text(err), test.err)
+		}
+		if slices.Contains(r.events, "export") {
+			t.Errorf("cancelled at %s and exported", test.at)
+		}
+	}
+}
+
+func TestHubPolicy(t *testing.T) {
+	t.Parallel()
+	spokes := []Spoke{
+		{Role: ARN{"aws", "222222222222", "/", "deploy"}},
+		{Role: ARN{"aws", "222222222222", "/*/a?b/${aws:username}/$/", "r"}},
+	}
+	want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
+		`"Resource":["arn:aws:iam::222222222222:role/deploy","arn:aws:iam::222222222222:role/${*}/a${?}b/${$}{aws:username}/${$}/r"]}]}`
+	if got := hubPolicy(spokes); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
