@@ -23,8 +23,10 @@ COPY internal ./internal
 # the classic builder both stay empty, which go build reads as "this machine".
 ARG TARGETOS
 ARG TARGETARCH
+# What --version and the first line of the log say; a release passes its own.
+ARG VERSION=dev
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags "-s -w" -o /out/hubspoke-chain ./cmd/hubspoke-chain
+    go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/hubspoke-chain ./cmd/hubspoke-chain
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

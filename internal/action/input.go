@@ -27,6 +27,7 @@ const (
 	maxTimeout      = time.Hour // a step that takes longer than the session it is to give has failed
 	maxPolicy       = 2048      // characters of an inline session policy
 	maxPolicyARNs   = 10
+	maxARN          = 2048 // characters
 	maxTags         = 50
 	maxTagKey       = 128 // characters
 	maxTagValue     = 256 // characters
@@ -66,15 +67,28 @@ type inputs struct {
 }
 
 var (
-	sessionName    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
-	externalID     = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,612}[A-Za-z0-9_+=,.@:/-]{0,612}$`) // 2 to 1224: a repeat counts to 1000 at most
-	policyARN      = regexp.MustCompile(`^arn:([a-z-]+):iam::(aws|[0-9]{12}):policy/[\x21-\x7e]{1,512}$`)
-	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
-	audience       = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`) // IAM's limit of a client id
-	digits         = regexp.MustCompile(`^[0-9]{1,20}$`)
-	policyRunes    = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
-	roleSessionFor = "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"
+	sessionName = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+$`), 2, 64}
+	externalID  = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`), 2, 1224}
+	audience    = form{regexp.MustCompile(`^[\x21-\x7e]+$`), 1, 255} // IAM's limit of a client id
+	accountID   = form{regexp.MustCompile(`^[0-9]+$`), 12, 12}
+	digits      = form{regexp.MustCompile(`^[0-9]+$`), 1, 20}
+	policyARN   = regexp.MustCompile(`^arn:([a-z-]+):iam::(aws|[0-9]{12}):policy/[\x21-\x7e]+$`)
+	policyRunes = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
 )
+
+const sessionNameForm = "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"
+
+// form is what a text may consist of, and its length in bytes. The length is not part of the
+// expression, where a counted repeat of hundreds would cost milliseconds at every start.
+type form struct {
+	chars    *regexp.Regexp
+	min, max int
+}
+
+// MatchString tells whether s has the form.
+func (f form) MatchString(s string) bool {
+	return len(s) >= f.min && len(s) <= f.max && f.chars.MatchString(s)
+}
 
 // reader collects every problem before any is reported, so that one run shows all of them.
 type reader struct {
@@ -105,7 +119,7 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	in.skipTagging = r.boolean("role-skip-session-tagging", false)
 	in.customTags = r.customTags()
 	in.transitiveTagKeys = r.transitiveTagKeys(in.customTags)
-	in.sourceIdentity = r.matching("source-identity", sessionName, roleSessionFor)
+	in.sourceIdentity = r.matching("source-identity", sessionName, sessionNameForm)
 	in.externalID = r.matching("role-external-id", externalID, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -")
 	in.sessionPolicy = r.sessionPolicy()
 	in.policyARNs = r.policyARNs(in.spoke)
@@ -193,17 +207,17 @@ func (r *reader) onePartition(in inputs) {
 }
 
 func (r *reader) sessionName() string {
-	if value := r.matching("role-session-name", sessionName, roleSessionFor); value != "" {
+	if value := r.matching("role-session-name", sessionName, sessionNameForm); value != "" {
 		return value
 	}
 	run, attempt := r.getenv("GITHUB_RUN_ID"), r.getenv("GITHUB_RUN_ATTEMPT")
 	if r.get("role-session-name") == "" && (!digits.MatchString(run) || !digits.MatchString(attempt)) {
-		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", quote(run), quote(attempt), roleSessionFor)
+		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", quote(run), quote(attempt), sessionNameForm)
 	}
 	return "gh-" + run + "-" + attempt
 }
 
-func (r *reader) matching(name string, form *regexp.Regexp, allowed string) string {
+func (r *reader) matching(name string, form form, allowed string) string {
 	value := r.get(name)
 	if value != "" && !form.MatchString(value) {
 		r.problem(name, "%s is not %s", quote(value), allowed)
@@ -372,7 +386,7 @@ func (r *reader) policyARNs(spoke hop.ARN) []string {
 	for _, arn := range arns {
 		m := policyARN.FindStringSubmatch(arn)
 		switch {
-		case m == nil:
+		case m == nil || len(arn) > maxARN:
 			r.problem("managed-session-policies", "%s is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)", quote(arn))
 		case spoke.Partition != "" && (m[1] != spoke.Partition || m[2] != "aws" && m[2] != spoke.AccountID):
 			r.problem("managed-session-policies", "%s is neither one of AWS's policies nor in the spoke's account %s", quote(arn), spoke.AccountID)
