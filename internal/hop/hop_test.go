@@ -224,6 +224,19 @@ func TestSeveralSpokes(t *testing.T) {
 	}
 }
 
+// An answer that does not end is read up to the limit. Where the machine is slow the transport may lose the
+// connection first, which is tried again like any other loss.
+func TestAnswerWithoutEnd(t *testing.T) {
+	t.Parallel()
+	endless := answer{200, strings.Repeat(" ", maxAnswer+1)}
+	h, _ := newHop(t, endless, endless, endless, endless, endless)
+	h.MaxAttempts = 5
+	err := Run(context.Background(), h)
+	if want := "assuming hub role " + hubRole + ": the answer is larger than 1048576 bytes"; text(err) != want {
+		t.Errorf("got %s, want %s", text(err), want)
+	}
+}
+
 // TestFailure walks every way in which a hop ends early, and what it did until then.
 func TestFailure(t *testing.T) {
 	t.Parallel()
@@ -254,7 +267,6 @@ func TestFailure(t *testing.T) {
 		{"a page in place of an answer", []answer{{200, "<html><body>SecretAccessKey"}}, "hub", hub + "the answer is not one of AWS STS (HTTP 200)"},
 		{"text in place of an answer", []answer{{200, "hello"}}, "hub", hub + "the answer lacks the role's session or its credentials"},
 		{"a redirect", []answer{{302, ""}}, "hub", hub + "the answer is not one of AWS STS (HTTP 302)"},
-		{"an answer without an end", []answer{{200, strings.Repeat(" ", maxAnswer+1)}}, "hub", hub + "the answer is larger than 1048576 bytes"},
 		{"the token expired", []answer{refusal(400, "ExpiredTokenException", "Token expired"), hubGranted(), spokeGranted()}, "hub retry(1,ExpiredTokenException) hub spoke", ""},
 		{"the token expired twice", []answer{refusal(400, "ExpiredTokenException", "Token expired"), refusal(400, "ExpiredToken", "Token expired")},
 			"hub retry(1,ExpiredTokenException) hub", hub + "ExpiredToken: Token expired (request 1f2e)"},
