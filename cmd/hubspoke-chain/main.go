@@ -65,7 +65,8 @@ func runAction(ctx context.Context, args []string, getenv func(string) string, s
 		return 2
 	}
 	if *hostTemp != "" && !filepath.IsAbs(*hostTemp) {
-		fmt.Fprintf(stderr, "hubspoke-chain action: --host-temp %q is not an absolute path\n", *hostTemp)
+		// The value is not shown: this line does not go through the log, which defuses what it shows.
+		fmt.Fprintln(stderr, "hubspoke-chain action: --host-temp is not an absolute path")
 		return 2
 	}
 	return action.Run(ctx, stdout, getenv, version)

@@ -20,7 +20,7 @@ func TestCommandLine(t *testing.T) {
 		{"--version", 0, "hubspoke-chain dev\n", ""},
 		{"walk", 2, "", "hubspoke-chain: unknown command \"walk\"\n" + usage},
 		{"action --nonsense", 2, "", "flag provided but not defined: -nonsense\n"},
-		{"action --host-temp=_temp", 2, "", "hubspoke-chain action: --host-temp \"_temp\" is not an absolute path\n"},
+		{"action --host-temp=_temp", 2, "", "hubspoke-chain action: --host-temp is not an absolute path\n"},
 		{"action --host-temp=/tmp x", 2, "", "hubspoke-chain action: unexpected argument \"x\"\n"},
 		{"action --host-temp=", 1, "::error title=hubspoke-chain::aws-region: is required", ""},
 		{"action --host-temp=/home/runner/work/_temp", 1, "::error title=hubspoke-chain::aws-region: is required", ""},

@@ -119,9 +119,7 @@ func TestReadmeLinks(t *testing.T) {
 		anchors[strings.ReplaceAll(anchor, " ", "-")] = true
 	}
 	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
-	for _, m := range regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1) {
-		links = append(links, m)
-	}
+	links = append(links, regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)...)
 	if len(links) < 10 {
 		t.Fatalf("found %d links", len(links))
 	}

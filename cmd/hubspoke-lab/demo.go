@@ -52,7 +52,7 @@ var scenes = []scene{
 }
 
 // demo walks the scenes and checks what it shows.
-func demo(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+func demo(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("hubspoke-lab demo", flag.ContinueOnError)
 	flags.Usage = func() {
 		fmt.Fprint(stdout, `Walks the hop three times in a lab of its own, with the real action as its own process, and shows the masked log, the
@@ -83,7 +83,7 @@ Usage: hubspoke-lab demo
 	}
 	p.heading("What was checked")
 	issuer, sts := s.Counts()["issuer"], s.Counts()["sts"]
-	p.say(fmt.Sprintf("%d secrets were issued; none is in a log or a summary. What was exported had been masked before.", len(s.Secrets())))
+	p.say(fmt.Sprintf("%d secrets were issued; none is in a log or a summary. What was exported is masked.", len(s.Secrets())))
 	p.say(fmt.Sprintf("GitHub got %d requests, AWS %d. The whole demo took %.1f s.", issuer.Requests, sts.Requests, time.Since(start).Seconds()))
 	return nil
 }

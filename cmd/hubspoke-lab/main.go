@@ -21,14 +21,15 @@ Usage:
   hubspoke-lab serve [flags]           serve until interrupted, and print the environment to set
   hubspoke-lab exports FILE            print what a GITHUB_ENV file sets, in the shell's form
 
-Each command has --help. They read the world (accounts, roles, policies, jobs) of examples/lab, or of --world.
+Each command has --help. The world (accounts, roles, policies, jobs) is that of examples/lab; run and serve take another
+with --world.
 
 Examples:
   go run ./cmd/hubspoke-lab demo
   go run ./cmd/hubspoke-lab run -- aws sts get-caller-identity
   go run ./cmd/hubspoke-lab serve --world my/world.json --fail sts:AssumeRole:throttle:2
 
-Exit status: 0 when it worked, 1 when it did not, 2 for a wrong command line; run ends with COMMAND's.
+Exit status: 0 when it worked, 1 when it did not, 2 for a wrong command line; run ends with COMMAND's (go run makes 1 of it).
 `
 
 func main() {
@@ -42,7 +43,7 @@ type usageError struct{ error }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func() error{
-		"demo":    func() error { return demo(ctx, args[1:], getenv, stdout, stderr) },
+		"demo":    func() error { return demo(ctx, args[1:], getenv, stdout) },
 		"run":     func() error { return runCommand(ctx, args[1:], stdout, stderr) },
 		"serve":   func() error { return serve(ctx, args[1:], stdout, stderr) },
 		"exports": func() error { return exports(args[1:], stdout) },
@@ -87,8 +88,12 @@ func parse(flags *flag.FlagSet, args []string, stdout io.Writer, rest *[]string)
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(stdout)
 		about()
-		fmt.Fprintln(stdout, "\nFlags:")
-		flags.PrintDefaults()
+		any := false
+		flags.VisitAll(func(*flag.Flag) { any = true })
+		if any {
+			fmt.Fprintln(stdout, "\nFlags:")
+			flags.PrintDefaults()
+		}
 		return err
 	case err != nil:
 		return usageError{err}

@@ -44,7 +44,7 @@ Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
 	world := flags.String("world", "", "`FILE` of the world; empty for the one of examples/lab")
 	jobName := flags.String("job", "staging", "the world's job whose environment is printed")
 	var faults faultFlags
-	flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND:TIMES; may be given again")
+	flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; may be given again. Kinds: "+strings.Join(lab.FaultKinds(), ", "))
 	if err := parse(flags, args, stdout, nil); err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func (s *stage) step(ctx context.Context, jobName string, with map[string]string
 	return outcome{result, step.Log, status, job}, nil
 }
 
-// leaked gives the secrets of the lab that a text shows. The caller says what the text is.
+// leaked counts the lab's secrets that a text shows.
 func (s *stage) leaked(text string) int {
 	return len(slices.DeleteFunc(s.Secrets(), func(secret string) bool { return !strings.Contains(text, secret) }))
 }

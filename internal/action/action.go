@@ -5,6 +5,7 @@ package action
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,10 +25,17 @@ import (
 // when the hop failed and its one annotation says why. Everything goes to stdout, masks included:
 // the runner reads stderr apart from it, and a mask on one stream comes too late for the other.
 func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, version string) int {
-	log := log{githubactions.New(githubactions.WithWriter(stdout), githubactions.WithGetenv(getenv))}
+	out := &stream{to: stdout}
+	log := log{githubactions.New(githubactions.WithWriter(out), githubactions.WithGetenv(getenv))}
 	in, problems := readInputs(log.GetInput, getenv)
 	maskInputs(log, in)
 	problems = append(problems, checkRunner(getenv)...)
+	if in.unsetCurrent {
+		// Before anything can fail, a wrong input too: what it is for is that nothing stale is left then.
+		if err := writeFiles(getenv, commandFile{"GITHUB_ENV", blankCredentials()}); err != nil {
+			problems = append(problems, "unset-current-credentials: "+err.Error())
+		}
+	}
 	if len(problems) > 0 {
 		log.failure(problems, []string{"nothing was asked of GitHub or AWS, and nothing was exported"})
 		return 1
@@ -37,7 +45,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, expired)
 	defer cancel()
 
-	s := step{in: in, getenv: getenv, log: log, start: time.Now()}
+	s := step{in: in, getenv: getenv, out: out, log: log, start: time.Now()}
 	if err := s.hop(ctx, version); err != nil {
 		s.explain(err)
 		return 1
@@ -49,6 +57,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 type step struct {
 	in     inputs
 	getenv func(string) string
+	out    *stream
 	log    log
 	start  time.Time
 	claims idtoken.Claims // of the token; empty until it is minted
@@ -58,9 +67,6 @@ func (s *step) hop(ctx context.Context, version string) error {
 	s.log.line("hubspoke-chain %s", version)
 	s.notices()
 	if s.in.unsetCurrent {
-		if err := writeFiles(s.getenv, commandFile{"GITHUB_ENV", blankCredentials()}); err != nil {
-			return &hop.Error{Stage: hop.StageExport, Err: err}
-		}
 		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank from now on")
 	}
 	h := hop.Hop{
@@ -98,7 +104,12 @@ func (s *step) hop(ctx context.Context, version string) error {
 // token mints the ID token and keeps its claims, for the tags and for what is told.
 func (s *step) token(ctx context.Context, audience string) (string, error) {
 	proxy := s.proxy()
-	transport := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }}
+	transport := &http.Transport{
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		MaxResponseHeaderBytes: 64 << 10,
+		// One request needs no HTTP/2, and GODEBUG=http2debug of an earlier step would print the token.
+		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
 	defer transport.CloseIdleConnections()
 	a := githubactions.New(githubactions.WithGetenv(s.getenv), githubactions.WithHTTPClient(&http.Client{
 		Transport: transport,
@@ -118,7 +129,7 @@ func (s *step) proxy() func(*url.URL) (*url.URL, error) {
 	if s.in.proxy == nil {
 		return func(*url.URL) (*url.URL, error) { return nil, nil }
 	}
-	config := httpproxy.Config{HTTPProxy: s.in.proxy.String(), HTTPSProxy: s.in.proxy.String(), NoProxy: s.in.noProxy}
+	config := httpproxy.Config{HTTPSProxy: s.in.proxy.String(), NoProxy: s.in.noProxy}
 	return config.ProxyFunc()
 }
 
@@ -130,6 +141,9 @@ func (s *step) export(sessions []hop.Session) error {
 		env.pairs = credentialEnv(spoke, s.in.region)
 	}
 	output := commandFile{"GITHUB_OUTPUT", outputs(spoke, s.claims.Subject, s.in.exportOutputs)}
+	if s.out.err != nil { // the masks may not have arrived
+		return fmt.Errorf("writing the log: %w", s.out.err)
+	}
 	if err := writeFiles(s.getenv, output, env); err != nil {
 		return err
 	}

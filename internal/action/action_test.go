@@ -186,7 +186,7 @@ func TestProblems(t *testing.T) {
 	var asked atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
 	defer server.Close()
-	w := newWorld(t, given{"aws-region": "", "audience": "a b", "http-proxy": "http://user:hunter2@proxy", "mask-aws-account-id": "true", "unset-current-credentials": "true", "sts-endpoint": server.URL},
+	w := newWorld(t, given{"aws-region": "", "audience": "a b", "http-proxy": "http://user:hunter2@proxy", "mask-aws-account-id": "true", "sts-endpoint": server.URL},
 		given{"ACTIONS_ID_TOKEN_REQUEST_URL": "http://github.example/x"}, "")
 	var out bytes.Buffer
 	status := Run(context.Background(), &out, w.getenv, "v1.2.3")

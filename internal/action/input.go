@@ -101,6 +101,15 @@ func (r *reader) problem(name, format string, args ...any) {
 	r.problems = append(r.problems, name+": "+fmt.Sprintf(format, args...))
 }
 
+// refused is a problem with a value that its error quotes.
+func (r *reader) refused(name, value string, err error) {
+	if len(value) > maxShown {
+		r.problem(name, "%s is not of the form that it must have", quote(value))
+		return
+	}
+	r.problem(name, "%s", err)
+}
+
 // readInputs reads and checks every input. On problems, one line each, the inputs are of no use.
 func readInputs(get, getenv func(string) string) (inputs, []string) {
 	r := &reader{get: get, getenv: getenv}
@@ -142,11 +151,27 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	if value := r.get("sts-endpoint"); value != "" {
 		endpoint, err := hop.ParseEndpoint(value)
 		if err != nil {
-			r.problem("sts-endpoint", "%s", clip(err.Error()))
+			r.refused("sts-endpoint", value, err)
 		}
 		in.endpoint = endpoint
+		r.endpointRegion(endpoint, in.region)
 	}
 	return in, r.problems
+}
+
+// endpointRegion holds an endpoint of AWS to the region that signs for it: another one is refused by
+// AWS as a wrong signature, and only at the second call.
+func (r *reader) endpointRegion(endpoint *url.URL, region string) {
+	if endpoint == nil {
+		return
+	}
+	labels := strings.Split(endpoint.Hostname(), ".")
+	if len(labels) < 3 || labels[0] != "sts" && labels[0] != "sts-fips" || labels[1] == region {
+		return
+	}
+	if _, err := hop.RegionPartition(labels[1]); err == nil {
+		r.problem("sts-endpoint", "%s is the endpoint of %s, but aws-region is %s", quote(endpoint.String()), labels[1], quote(region))
+	}
 }
 
 func defaultAudience(partition string) string {
@@ -181,7 +206,7 @@ func (r *reader) role(name string) hop.ARN {
 	}
 	arn, err := hop.ParseRoleARN(value)
 	if err != nil {
-		r.problem(name, "%s", clip(err.Error()))
+		r.refused(name, value, err)
 	}
 	return arn
 }
@@ -193,7 +218,7 @@ func (r *reader) onePartition(in inputs) {
 	}
 	partition, err := hop.RegionPartition(in.region)
 	if err != nil {
-		r.problem("aws-region", "%s", clip(err.Error()))
+		r.refused("aws-region", in.region, err)
 		return
 	}
 	for _, role := range []struct {

@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -9,6 +10,20 @@ import (
 
 	"github.com/org/hubspoke-chain/internal/hop"
 )
+
+// stream keeps the first error of what it writes to, and takes everything from then on: go-githubactions
+// panics on a write that fails, which after the export would leave it behind a failed step.
+type stream struct {
+	to  io.Writer
+	err error
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	if s.err == nil {
+		_, s.err = s.to.Write(p)
+	}
+	return len(p), nil
+}
 
 // log writes the step's log. Everything that can hold text from outside goes through it and is
 // defused on the way.

@@ -43,7 +43,10 @@ func reserved(key string) bool {
 func sessionTags(claims idtoken.Claims, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
 	var tags []hop.Tag
 	for _, t := range ownTags {
-		value := claims.Get(t.claim)
+		value := ""
+		if t.claim != "" {
+			value = claims.Get(t.claim)
+		}
 		if value == "" && t.env != "" {
 			value = getenv(t.env)
 		}

@@ -47,8 +47,14 @@ func defused(s string) string {
 	return s
 }
 
-// quote gives a value from outside in quotes, of bounded length.
-func quote(s string) string { return `"` + clip(s) + `"` }
+// quote gives a value from outside in quotes. One that is too long to show is not shown at all: it may be a
+// secret in the wrong input, and the runner's mask does not know a part of it.
+func quote(s string) string {
+	if len(s) > maxShown {
+		return fmt.Sprintf("a value of %d bytes", len(s))
+	}
+	return `"` + s + `"`
+}
 
 // clip shortens s to maxShown bytes.
 func clip(s string) string { return shorten(s, maxShown) }

@@ -14,8 +14,8 @@ type ARN struct {
 	Name      string // 1 to 64 of [\w+=,.@-]
 }
 
-// partitions are AWS's, with the prefix of their regions' names. Order matters: the commercial
-// partition has no prefix of its own and comes last.
+// partitions are AWS's, with the prefix of their regions' names; aws itself, whose regions have no
+// prefix of their own, is what is left.
 // Source: the partitions of aws-sdk-go-v2/service/sts's endpoint rule set.
 var partitions = []struct{ name, regionPrefix string }{
 	{"aws-cn", "cn-"},
@@ -25,7 +25,6 @@ var partitions = []struct{ name, regionPrefix string }{
 	{"aws-iso-e", "eu-isoe-"},
 	{"aws-iso-f", "us-isof-"},
 	{"aws-eusc", "eusc-"},
-	{"aws", ""},
 }
 
 // Limits of IAM's CreateRole, in characters.
@@ -45,6 +44,9 @@ func ParseRoleARN(s string) (ARN, error) {
 	m := roleARN.FindStringSubmatch(s)
 	if m == nil || len(m[3]) > maxRolePath || len(m[4]) > maxRoleName {
 		return ARN{}, fmt.Errorf("%q is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)", s)
+	}
+	if m[1] == "aws" {
+		return ARN{Partition: m[1], AccountID: m[2], Path: m[3], Name: m[4]}, nil
 	}
 	for _, p := range partitions {
 		if p.name == m[1] {

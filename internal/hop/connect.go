@@ -3,6 +3,7 @@ package hop
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -44,6 +45,8 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 		TLSHandshakeTimeout: attemptTimeout,
 		MaxIdleConnsPerHost: 2,
 		DisableCompression:  true,
+		// An answer has some ten short headers.
+		MaxResponseHeaderBytes: 64 << 10,
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			if proxy == nil {
 				return nil, nil
@@ -118,6 +121,10 @@ func address(u *url.URL) string {
 type bounded struct{ *http.Transport }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r = r.WithContext(r.Context())
+		r.Body = readOnly{r.Body}
+	}
 	response, err := b.Transport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -125,3 +132,10 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer)
 	return response, nil
 }
+
+// readOnly hides the WriteTo of the SDK's request bodies. The SDK closes a body as soon as the answer's
+// header is there, and a closed one's WriteTo fails where its Read says EOF. When net/http then looks
+// whether the body has more than it said, it takes that for a failed write and closes the connection,
+// with the answer in it half read.
+// Source: smithy-go v1.28.9, transport/http/client.go and internal/io/safe.go.
+type readOnly struct{ io.ReadCloser }

@@ -87,11 +87,11 @@ func (e *Error) Denies(action string) bool {
 
 // stsError turns an error of the SDK into ours. The SDK's own text repeats itself over four
 // layers and names its operations rather than the roles.
-func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
+func (c *client) stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
 	e := &Error{Stage: stage, Role: role.String()}
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
-		e.RequestID, e.Status = clip(response.ServiceRequestID(), maxCode), response.HTTPStatusCode()
+		e.RequestID, e.Status = clip(c.redact(response.ServiceRequestID()), maxCode), response.HTTPStatusCode()
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		e.Err = cause
@@ -99,7 +99,7 @@ func stsError(ctx context.Context, stage Stage, role ARN, err error) *Error {
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" {
-		e.Code, e.Message = clip(api.ErrorCode(), maxCode), clip(api.ErrorMessage(), maxMessage)
+		e.Code, e.Message = clip(c.redact(api.ErrorCode()), maxCode), clip(c.redact(api.ErrorMessage()), maxMessage)
 		return e
 	}
 	e.Err = connectionError(err, e.Status)

@@ -140,7 +140,7 @@ func TestSTSError(t *testing.T) {
 		if ctx == nil {
 			ctx = context.Background()
 		}
-		if got := stsError(ctx, StageSpoke, role, test.err).Error(); got != test.want {
+		if got := (&client{}).stsError(ctx, StageSpoke, role, test.err).Error(); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
 		}
 	}

@@ -105,7 +105,7 @@ func (c *client) tokenAndHub(ctx context.Context) (token Secret, hub Session, er
 		if err != nil {
 			return Secret{}, Session{}, &Error{Stage: StageToken, Err: err}
 		}
-		c.hop.Mask(value)
+		c.mask(value)
 		token = NewSecret(value)
 		c.reached(StageToken, Session{}, start)
 		hub, failure := c.assumeHub(ctx, token)

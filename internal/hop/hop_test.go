@@ -224,16 +224,22 @@ func TestSeveralSpokes(t *testing.T) {
 	}
 }
 
-// An answer that does not end is read up to the limit. Where the machine is slow the transport may lose the
-// connection first, which is tried again like any other loss.
-func TestAnswerWithoutEnd(t *testing.T) {
+// An answer that echoes a secret, near the end of what is kept of a message or anywhere, shows none of it.
+func TestEchoedSecret(t *testing.T) {
 	t.Parallel()
-	endless := answer{200, strings.Repeat(" ", maxAnswer+1)}
-	h, _ := newHop(t, endless, endless, endless, endless, endless)
-	h.MaxAttempts = 5
+	h, _ := newHop(t, refusal(400, "ValidationError", strings.Repeat("x", maxMessage-8)+idToken+"1"))
+	if err := Run(context.Background(), h); err == nil || strings.Contains(err.Error(), idToken[:4]) || !strings.Contains(err.Error(), "[secret]") {
+		t.Errorf("got %v", err)
+	}
+	h, r := newHop(t, hubGranted(), refusal(400, "Throttling", "rate "+hubToken), refusal(403, hubKey, hubID+" and "+idToken+"1"))
 	err := Run(context.Background(), h)
-	if want := "assuming hub role " + hubRole + ": the answer is larger than 1048576 bytes"; text(err) != want {
+	if want := "assuming spoke role " + spokeRole + ": [secret]: [secret] and [secret] (request 1f2e)"; text(err) != want {
 		t.Errorf("got %s, want %s", text(err), want)
+	}
+	for _, event := range r.events {
+		if strings.Contains(event, hubToken) && !strings.HasPrefix(event, "mask ") {
+			t.Errorf("a retry told %q", event)
+		}
 	}
 }
 
@@ -267,6 +273,7 @@ func TestFailure(t *testing.T) {
 		{"a page in place of an answer", []answer{{200, "<html><body>SecretAccessKey"}}, "hub", hub + "the answer is not one of AWS STS (HTTP 200)"},
 		{"text in place of an answer", []answer{{200, "hello"}}, "hub", hub + "the answer lacks the role's session or its credentials"},
 		{"a redirect", []answer{{302, ""}}, "hub", hub + "the answer is not one of AWS STS (HTTP 302)"},
+		{"an answer without an end", []answer{{200, strings.Repeat(" ", maxAnswer+1)}}, "hub", hub + "the answer is larger than 1048576 bytes"},
 		{"the token expired", []answer{refusal(400, "ExpiredTokenException", "Token expired"), hubGranted(), spokeGranted()}, "hub retry(1,ExpiredTokenException) hub spoke", ""},
 		{"the token expired twice", []answer{refusal(400, "ExpiredTokenException", "Token expired"), refusal(400, "ExpiredToken", "Token expired")},
 			"hub retry(1,ExpiredTokenException) hub", hub + "ExpiredToken: Token expired (request 1f2e)"},

@@ -27,6 +27,7 @@ type client struct {
 	conn    *connection
 	options sts.Options // without credentials and retryer
 	retryer *retry.Standard
+	secrets []Secret // what was masked so far
 }
 
 // open builds the client from the hop alone. The SDK's own configuration is not read: a container
@@ -94,7 +95,7 @@ func (r reportingRetryer) RetryDelay(attempt int, err error) (time.Duration, err
 func (c *client) call(ctx context.Context, stage Stage, role ARN) sts.Options {
 	options := c.options
 	options.Retryer = reportingRetryer{c.retryer, func(err error, attempt int, wait time.Duration) {
-		c.retrying(stsError(ctx, stage, role, err), attempt, wait)
+		c.retrying(c.stsError(ctx, stage, role, err), attempt, wait)
 	}}
 	return options
 }
@@ -116,11 +117,11 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 		Policy:           aws.String(hubPolicy(c.hop.Spokes)),
 	})
 	if err != nil {
-		return Session{}, stsError(ctx, StageHub, c.hop.Hub, err)
+		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
 	}
 	s, err := c.session(c.hop.Hub, out.AssumedRoleUser, out.Credentials)
 	if err != nil {
-		return Session{}, stsError(ctx, StageHub, c.hop.Hub, err)
+		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
 	}
 	c.reached(StageHub, s, start)
 	return s, nil
@@ -157,7 +158,7 @@ func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags
 	start := time.Now()
 	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke.Role)))
 	out, err := api.AssumeRole(ctx, c.spokeInput(spoke, tags))
-	if err != nil && stsError(ctx, StageSpoke, spoke.Role, err).HasCode("PackedPolicyTooLarge") {
+	if err != nil && c.stsError(ctx, StageSpoke, spoke.Role, err).HasCode("PackedPolicyTooLarge") {
 		kept, dropped := splitDroppable(tags)
 		if len(dropped) > 0 {
 			if c.hop.Dropped != nil {
@@ -168,11 +169,11 @@ func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags
 		}
 	}
 	if err != nil {
-		return Session{}, stsError(ctx, StageSpoke, spoke.Role, err)
+		return Session{}, c.stsError(ctx, StageSpoke, spoke.Role, err)
 	}
 	s, err := c.session(spoke.Role, out.AssumedRoleUser, out.Credentials)
 	if err != nil {
-		return Session{}, stsError(ctx, StageSpoke, spoke.Role, err)
+		return Session{}, c.stsError(ctx, StageSpoke, spoke.Role, err)
 	}
 	s.Tags = tags
 	c.reached(StageSpoke, s, start)
@@ -252,9 +253,7 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 		!keyMaterial.MatchString(key) || len(key) < minMaterial || !keyMaterial.MatchString(token) || len(token) < minMaterial {
 		return Session{}, &answerError{"the answer's credentials are not of the form that AWS uses"}
 	}
-	c.hop.Mask(id)
-	c.hop.Mask(key)
-	c.hop.Mask(token)
+	c.mask(id, key, token)
 	if want, got := role.Session(c.hop.SessionName), aws.ToString(user.Arn); got != want {
 		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", clip(got, maxCode), want)}
 	}
@@ -267,6 +266,23 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 		SessionToken:    NewSecret(token),
 		Expires:         credentials.Expiration.UTC(),
 	}}, nil
+}
+
+// mask hides values in the log, and keeps them to take them out of error texts.
+func (c *client) mask(values ...string) {
+	for _, value := range values {
+		c.hop.Mask(value)
+		c.secrets = append(c.secrets, NewSecret(value))
+	}
+}
+
+// redact takes the hop's own secrets out of what answered: an answer may echo the request, and once a
+// text is cut, the runner's mask no longer knows the part of a secret that is left.
+func (c *client) redact(text string) string {
+	for _, secret := range c.secrets {
+		text = strings.ReplaceAll(text, secret.Reveal(), redacted)
+	}
+	return text
 }
 
 func (c *client) reached(stage Stage, s Session, start time.Time) {

@@ -16,8 +16,15 @@ type Masks struct{ values []string }
 // runner registers. There is no minimum length (AddMaskCommandExtension in
 // ActionCommandManager.cs).
 func (m *Masks) Add(value string) {
-	for _, v := range append([]string{value}, strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' })...) {
-		if v = strings.TrimSpace(v); v == "" {
+	if strings.TrimSpace(value) == "" {
+		return
+	}
+	values := []string{value}
+	for _, line := range strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' }) {
+		values = append(values, strings.TrimSpace(line))
+	}
+	for _, v := range values {
+		if v == "" {
 			continue
 		}
 		for _, form := range encodings(v) {
@@ -33,7 +40,7 @@ func (m *Masks) Add(value string) {
 // encodings are those of HostContext.cs that can differ from the value for what an action masks.
 // Not among them, in the runner either: hex, base64url, other case, parts of the value.
 func encodings(v string) []string {
-	forms := []string{v, strings.ReplaceAll(v, `"`, `\"`), url.PathEscape(v), url.QueryEscape(v)}
+	forms := []string{v, strings.ReplaceAll(v, `"`, `\"`), strings.ReplaceAll(url.QueryEscape(v), "+", "%20")}
 	for skip := range min(3, len(v)) { // a base64 text in which the value starts at another byte
 		encoded := base64.StdEncoding.EncodeToString([]byte(v[skip:]))
 		forms = append(forms, strings.TrimRight(encoded, "="))
