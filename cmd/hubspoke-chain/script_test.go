@@ -96,7 +96,6 @@ type scene struct {
 	jobName string
 	claims  []string // changes of the job's claims, NAME=VALUE
 	masked  []string // what may be masked beside the lab's secrets
-	steps   int
 }
 
 func of(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }

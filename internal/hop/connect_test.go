@@ -250,7 +250,7 @@ func TestHTTPSProxy(t *testing.T) {
 // TestProxyFails keeps the proxy's password out of what is told.
 func TestProxyFails(t *testing.T) {
 	t.Parallel()
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 407) }))
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusProxyAuthRequired) }))
 	defer proxy.Close()
 	via, _ := url.Parse(strings.Replace(proxy.URL, "//", "//user:hunter2@", 1))
 	h, _ := newHop(t)

@@ -169,8 +169,8 @@ func TestHubSessionPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.PackedPolicySize == nil || *out.PackedPolicySize < 1 {
-		t.Errorf("packed size %v", out.PackedPolicySize)
+	if size, ok := s.packed().(int); !ok || size < 1 {
+		t.Errorf("packed size %v", s.packed())
 	}
 	client := s.client(out.Credentials)
 	if _, err := client.AssumeRole(t.Context(), spokeInput(stagingRole)); err != nil {

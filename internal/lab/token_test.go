@@ -274,8 +274,8 @@ func TestTokenTags(t *testing.T) {
 	}
 	s = open(t, map[string]string{"hub-trust.json": replaced(t, "hub-trust.json", `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]`)})
 	out, err := s.client(nil).AssumeRoleWithWebIdentity(t.Context(), webInput(s.mint(job(s))))
-	if err != nil || out.PackedPolicySize == nil {
-		t.Fatalf("%v, packed size %v", err, out)
+	if err != nil || s.packed() == nil {
+		t.Fatalf("%v, packed size %v", err, s.packed())
 	}
 	// The tag is transitive: the next hop needs sts:TagSession though it sends no tag of its own.
 	_, err = s.client(out.Credentials).AssumeRole(t.Context(), spokeInput(sharedRole))
