@@ -65,9 +65,9 @@ func (l *Lab) assumeRoleWithWebIdentity(c *call) (*result, *apiError) {
 	if refused := c.withinMaximum(); refused != nil {
 		return nil, refused
 	}
-	issuer := strings.TrimPrefix(t.text("iss"), "https://")
+	issuer := strings.TrimPrefix(t.claims.Text("iss"), "https://")
 	found, ok := c.role.account.providers[issuer]
-	if !ok || issuer == t.text("iss") {
+	if !ok || issuer == t.claims.Text("iss") {
 		return nil, unvalidated()
 	}
 	c.provider = &found
@@ -81,12 +81,11 @@ func (l *Lab) assumeRoleWithWebIdentity(c *call) (*result, *apiError) {
 	if refused := c.claimedTags(); refused != nil {
 		return nil, refused
 	}
-	if refused := l.admit(c, c.webContext(issuer, audience)); refused != nil {
+	if refused := l.admit(c); refused != nil {
 		return nil, refused
 	}
-	c.effective.federated = t.remaining(issuer, audience)
 	out := l.grant(c)
-	out.Provider, out.Audience, out.SubjectFromWebIdentityToken = found.arn, audience, t.text("sub")
+	out.Provider, out.Audience, out.SubjectFromWebIdentityToken = found.arn, audience, t.claims.Text("sub")
 	return out, nil
 }
 
@@ -128,7 +127,7 @@ func (l *Lab) verify(c *call) *apiError {
 		return badRequest("ExpiredTokenException", "Token too old: %d", int64(c.now.Sub(issued).Seconds()))
 	case issued.After(c.now.Add(tokenGrace)), hasNotBefore && notBefore.After(c.now.Add(tokenGrace)):
 		return unvalidated()
-	case t.text("sub") == "":
+	case t.claims.Text("sub") == "":
 		return invalidToken("Missing a required claim: sub.")
 	}
 	return nil
@@ -137,17 +136,14 @@ func (l *Lab) verify(c *call) *apiError {
 // audience is the one that counts: azp where the token has it (IAM User Guide, "Available keys for AWS
 // OIDC federation"), and a client id of the provider in any case.
 func (t *token) audience(p provider) (string, *apiError) {
-	audiences, azp := t.texts("aud"), t.text("azp")
+	audiences, azp := t.claims.Texts("aud"), t.claims.Text("azp")
 	switch {
 	case len(audiences) > 1 && azp == "":
 		return "", invalidToken("Token audience contains more than one audience while authorized party is not present")
 	case len(audiences) == 0:
 		return "", unvalidated()
 	}
-	audience := audiences[0]
-	if azp != "" {
-		audience = azp
-	}
+	audience := t.claims.Audience()
 	if !slices.Contains(p.clientIDs, audience) {
 		return "", unvalidated()
 	}
@@ -165,15 +161,15 @@ func (c *call) claimedTags() *apiError {
 			return badRequest("InvalidParameterValue", "A session tag has one value.")
 		}
 		text, _ := list[0].(string)
-		c.effective.sent = append(c.effective.sent, tag{key, text})
+		c.effective.sent = append(c.effective.sent, tag{Key: key, Value: text})
 	}
 	transitive, _ := claim["transitive_tag_keys"].([]any)
 	for _, key := range transitive {
 		text, _ := key.(string)
 		c.effective.transitive = append(c.effective.transitive, text)
 	}
-	c.effective.sourceIdentity = c.webToken.text("https://aws.amazon.com/source_identity")
-	if problem := c.effective.sent.problem(); problem != "" {
+	c.effective.sourceIdentity = c.webToken.claims.Text("https://aws.amazon.com/source_identity")
+	if problem := c.effective.sent.Problem(); problem != "" {
 		return badRequest("InvalidParameterValue", "The token's tags: %s", problem)
 	}
 	return tagRules(c.effective.sent, c.effective.transitive, nil)
@@ -190,7 +186,7 @@ func (l *Lab) assumeRole(c *call) (*result, *apiError) {
 			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
 	c.effective = effective{
-		sent: c.params.tags, transitive: c.params.transitive, inherited: c.caller.transitive,
+		sent: c.params.tags, transitive: c.params.transitive, inherited: c.caller.Transitive,
 		sourceIdentity: c.params.sourceIdentity,
 	}
 	if refused := tagRules(c.effective.sent, c.effective.transitive, c.effective.inherited); refused != nil {
@@ -202,7 +198,7 @@ func (l *Lab) assumeRole(c *call) (*result, *apiError) {
 	if refused := c.withinMaximum(); refused != nil {
 		return nil, refused
 	}
-	if refused := l.admit(c, nil); refused != nil {
+	if refused := l.admit(c); refused != nil {
 		return nil, refused
 	}
 	return l.grant(c), nil

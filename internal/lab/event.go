@@ -148,27 +148,27 @@ func (c *call) webIdentity() Identity {
 	if c.webToken == nil || c.provider == nil {
 		return id
 	}
-	id.UserName, id.IdentityProvider = c.webToken.text("sub"), c.provider.arn
-	id.PrincipalID = c.provider.arn + ":" + strings.Join(c.webToken.texts("aud"), ",") + ":" + id.UserName
+	id.UserName, id.IdentityProvider = c.webToken.claims.Text("sub"), c.provider.arn
+	id.PrincipalID = c.provider.arn + ":" + strings.Join(c.webToken.claims.Texts("aud"), ",") + ":" + id.UserName
 	return id
 }
 
 func (s *session) identity() Identity {
 	role := s.role
 	id := Identity{
-		Type: "AssumedRole", PrincipalID: s.userID(), ARN: s.arn(),
+		Type: "AssumedRole", PrincipalID: s.userID(), ARN: s.ARN(),
 		AccountID: role.account.id, AccessKeyID: s.accessKeyID,
 		SessionContext: &SessionContext{
 			SessionIssuer: Issuer{"Role", role.id, role.arn, role.account.id, role.name},
 			Attributes: map[string]string{
-				"creationDate":     s.issued.UTC().Format(time.RFC3339),
+				"creationDate":     s.Issued.UTC().Format(time.RFC3339),
 				"mfaAuthenticated": "false",
 			},
-			SourceIdentity: s.sourceIdentity,
+			SourceIdentity: s.SourceIdentity,
 		},
 	}
-	if s.provider != "" {
-		id.SessionContext.WebIDFederationData = &Federation{FederatedProvider: s.provider, Attributes: map[string]string{}}
+	if s.Token != nil {
+		id.SessionContext.WebIDFederationData = &Federation{FederatedProvider: s.Token.Provider, Attributes: map[string]string{}}
 	}
 	return id
 }
@@ -198,9 +198,9 @@ func (c *call) eventRequest() map[string]any {
 	put("externalId", p.externalID != "", p.externalID)
 	put("sourceIdentity", e.sourceIdentity != "", e.sourceIdentity)
 	put("transitiveTagKeys", len(e.transitive) > 0, e.transitive)
-	put("incomingTransitiveTags", len(e.inherited) > 0, e.inherited.object())
+	put("incomingTransitiveTags", len(e.inherited) > 0, object(e.inherited))
 	if c.action == "AssumeRoleWithWebIdentity" {
-		put("principalTags", len(e.sent) > 0, e.sent.object())
+		put("principalTags", len(e.sent) > 0, object(e.sent))
 		return m
 	}
 	var list []map[string]string
@@ -208,14 +208,6 @@ func (c *call) eventRequest() map[string]any {
 		list = append(list, map[string]string{"key": t.Key, "value": t.Value})
 	}
 	put("tags", list != nil, list)
-	return m
-}
-
-func (t tags) object() map[string]string {
-	m := map[string]string{}
-	for _, x := range t {
-		m[x.Key] = x.Value
-	}
 	return m
 }
 

@@ -23,7 +23,7 @@ import (
 //	garbage                  200 with 4096 random bytes
 //	empty                    issuer {} (200), sts no body (200)
 //	empty-value              issuer only: an answer whose value is empty
-//	oversized                200 with a body of 16 MiB in the service's form
+//	oversized                200 with a body of 2 MiB in the service's form
 //	mistyped                 the right answer with Content-Type: application/octet-stream
 //	redirect                 307 to another host
 //	skew                     the right answer with a Date header that is ahead by Duration
@@ -54,7 +54,7 @@ type Fault struct {
 const (
 	defaultDelay = time.Second
 	defaultSkew  = 10 * time.Minute
-	oversized    = 16 << 20
+	oversized    = 2 << 20
 )
 
 // faultServices tells where each kind applies.

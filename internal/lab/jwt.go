@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // signingKey is the issuer's key with the certificate that GitHub's key set carries too.
@@ -81,7 +83,7 @@ func (k *signingKey) sign(claims map[string]any) (string, error) {
 // token is a JWT taken apart, not verified.
 type token struct {
 	alg, kid  string
-	claims    map[string]any
+	claims    policy.Claims
 	signed    string // header and payload as they came
 	signature []byte
 }
@@ -123,11 +125,6 @@ func (t token) signedBy(k *signingKey) bool {
 	return rsa.VerifyPKCS1v15(&k.private.PublicKey, crypto.SHA256, sum[:], t.signature) == nil
 }
 
-func (t token) text(claim string) string {
-	s, _ := t.claims[claim].(string)
-	return s
-}
-
 // seconds gives a NumericDate.
 func (t token) seconds(claim string) (time.Time, bool) {
 	n, ok := t.claims[claim].(json.Number)
@@ -139,23 +136,4 @@ func (t token) seconds(claim string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(f), 0), true
-}
-
-// texts gives a claim that is a string or a list of strings; nil for anything else.
-func (t token) texts(claim string) []string {
-	switch value := t.claims[claim].(type) {
-	case string:
-		return []string{value}
-	case []any:
-		var texts []string
-		for _, v := range value {
-			s, ok := v.(string)
-			if !ok {
-				return nil
-			}
-			texts = append(texts, s)
-		}
-		return texts
-	}
-	return nil
 }

@@ -76,7 +76,7 @@ func (f *Fault) answer(service string, now time.Time) *answer {
 		open := "<AssumeRoleResponse xmlns=\"" + namespace + "\"><AssumeRoleResult><SourceIdentity>"
 		end := "</SourceIdentity></AssumeRoleResult></AssumeRoleResponse>"
 		if service == issuerService {
-			open, end = `{"count":16777216,"value":"`, `"}`
+			open, end = `{"count":2097152,"value":"`, `"}`
 		}
 		ok.body = slices.Concat([]byte(open), bytes.Repeat([]byte("A"), oversized), []byte(end))
 		return ok

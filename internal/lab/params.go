@@ -209,28 +209,10 @@ func (c *call) meaning() *apiError {
 	return nil
 }
 
-// tagRules are those of "Rules for tagging" and "Chaining roles with session tags" (IAM User Guide). A
-// key that the calling session has made transitive cannot be sent again, be its value the same or not.
+// tagRules refuses tags that one call may not send.
 func tagRules(t tags, transitive []string, inherited tags) *apiError {
-	for i, x := range t {
-		if _, twice := t[:i].find(x.Key); twice {
-			return badRequest("InvalidParameterValue",
-				"Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		}
-		if hasAWSPrefix(x.Key) || hasAWSPrefix(x.Value) {
-			// Documented as refused; AWS's text is not public, so this one is the lab's own.
-			return badRequest("InvalidParameterValue", "Tag keys and values must not begin with aws:.")
-		}
-	}
-	for _, key := range transitive {
-		if _, found := t.find(key); !found {
-			return badRequest("InvalidParameterValue",
-				"The specified transitive tag key must be included in the requested tags.")
-		}
-	}
-	if len(overriding(t, inherited)) > 0 {
-		return badRequest("InvalidParameterValue", "One of the specified transitive tag keys can't be set "+
-			"because it conflicts with a transitive tag key from the calling session.")
+	if text := t.Refusal(transitive, inherited); text != "" {
+		return badRequest("InvalidParameterValue", "%s", text)
 	}
 	return nil
 }

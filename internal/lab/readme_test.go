@@ -59,21 +59,29 @@ func fields(t reflect.Type, prefix string) (names []string) {
 	return names
 }
 
+// tagsOf makes tags of keys and values in turn.
+func tagsOf(pairs ...string) (t tags) {
+	for i := 0; i < len(pairs); i += 2 {
+		t = append(t, tag{Key: pairs[i], Value: pairs[i+1]})
+	}
+	return t
+}
+
 // TestPackedSize has the sizes that are known of AWS, and tags as this action sends them.
 func TestPackedSize(t *testing.T) {
 	t.Parallel()
-	usual := tags{
-		{"GitHub", "Actions"}, {"Repository", "octo-org/octo-repo"}, {"Workflow", "deploy"}, {"Action", "__org_hubspoke-chain"}, {"Actor", "octocat"},
-		{"Commit", "6dcb09b5b57875f334f61aebed695e2e4193db5e"}, {"Branch", "refs/heads/main"}, {"EventName", "push"}, {"RunId", "9876543210"},
-		{"Job", "deploy"}, {"TriggeringActor", "octocat"}, {"GitHubEnvironment", "production"},
-	}
-	pod := tags{
-		{"eks-cluster-arn", "arn:aws:eks:us-west-2:111122223333:cluster/production"}, {"eks-cluster-name", "production"}, {"kubernetes-namespace", "default"},
-		{"kubernetes-service-account", "my-service-account"}, {"kubernetes-pod-name", "my-service-7d4b9c6f5d-x2x9q"}, {"kubernetes-pod-uid", "6dcb09b5-b578-45f3-b4f6-1aebed695e2e"},
-	}
+	usual := tagsOf(
+		"GitHub", "Actions", "Repository", "octo-org/octo-repo", "Workflow", "deploy", "Action", "__org_hubspoke-chain", "Actor", "octocat",
+		"Commit", "6dcb09b5b57875f334f61aebed695e2e4193db5e", "Branch", "refs/heads/main", "EventName", "push", "RunId", "9876543210",
+		"Job", "deploy", "TriggeringActor", "octocat", "GitHubEnvironment", "production",
+	)
+	pod := tagsOf(
+		"eks-cluster-arn", "arn:aws:eks:us-west-2:111122223333:cluster/production", "eks-cluster-name", "production", "kubernetes-namespace", "default",
+		"kubernetes-service-account", "my-service-account", "kubernetes-pod-name", "my-service-7d4b9c6f5d-x2x9q", "kubernetes-pod-uid", "6dcb09b5-b578-45f3-b4f6-1aebed695e2e",
+	)
 	nine := tags{}
 	for _, key := range []string{"key1", "key2", "key3", "key4", "key5", "key6", "key7", "key8", "key9"} {
-		nine = append(nine, tag{key, strings.Repeat("a", 250)})
+		nine = append(nine, tag{Key: key, Value: strings.Repeat("a", 250)})
 	}
 	const narrow = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":["arn:aws:iam::222222222222:role/deploy-staging"]}]}`
 	for name, test := range map[string]struct {

@@ -14,24 +14,14 @@ import (
 
 // session is a role's session with its credentials.
 type session struct {
+	policy.RoleSession
 	role                       *role
-	name                       string
 	accessKeyID, secret, token string
-	issued, expires            time.Time
-	tags                       tags // the role's, those sent and those inherited
-	transitive                 tags // those of tags that the next session inherits
-	sourceIdentity             string
+	expires                    time.Time
 	policies                   []*policy.Document // session policies; empty: none
-	federated                  policy.Context     // keys of the web identity that stay; nil: none
-	provider                   string             // ARN of the web identity's; empty: none
 }
 
-// arn has the role's name without its path.
-func (s *session) arn() string {
-	return "arn:" + s.role.account.partition + ":sts::" + s.role.account.id + ":assumed-role/" + s.role.name + "/" + s.name
-}
-
-func (s *session) userID() string { return s.role.id + ":" + s.name }
+func (s *session) userID() string { return s.role.id + ":" + s.Name }
 
 // effective is what a new session gets from the request and the calling session together.
 type effective struct {
@@ -39,44 +29,30 @@ type effective struct {
 	transitive      []string
 	sourceIdentity  string
 	policies        []*policy.Document
-	packed          *int           // percent
-	federated       policy.Context // of a web identity
+	packed          *int // percent
 }
 
 // grant makes the session and its answer.
 func (l *Lab) grant(c *call) *result {
 	e := c.effective
 	s := &session{
-		role: c.role, name: c.params.sessionName,
+		RoleSession: c.policyCall().Session(), role: c.role,
 		accessKeyID: identifier("ASIA", 16),
 		secret:      base64.StdEncoding.EncodeToString(random(30)),
 		// The length differs from session to session on AWS too; code must take it as opaque.
-		token:  "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(random(400+int(random(1)[0]))),
-		issued: c.now, expires: c.now.Add(c.params.duration).Truncate(time.Second),
-		// Session tags override the role's of the same key ("Pass session tags in AWS STS").
-		tags:           c.role.tags.with(e.inherited).with(e.sent),
-		transitive:     e.inherited,
-		sourceIdentity: e.sourceIdentity,
-		policies:       e.policies,
-		federated:      e.federated,
-	}
-	if c.provider != nil {
-		s.provider = c.provider.arn
-	}
-	for _, key := range e.transitive {
-		if t, found := e.sent.find(key); found {
-			s.transitive = s.transitive.with(tags{t})
-		}
+		token:    "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(random(400+int(random(1)[0]))),
+		expires:  c.now.Add(c.params.duration).Truncate(time.Second),
+		policies: e.policies,
 	}
 	l.keep(s.accessKeyID, s.secret, s.token)
 	l.mu.Lock()
 	l.sessions[s.accessKeyID] = s
 	l.mu.Unlock()
 	return &result{
-		AssumedRoleUser:  &assumedUser{AssumedRoleID: s.userID(), Arn: s.arn()},
+		AssumedRoleUser:  &assumedUser{AssumedRoleID: s.userID(), Arn: s.ARN()},
 		Credentials:      &credentials{s.accessKeyID, s.secret, s.token, s.expires.UTC().Format(time.RFC3339)},
 		PackedPolicySize: e.packed,
-		SourceIdentity:   e.sourceIdentity,
+		SourceIdentity:   s.SourceIdentity,
 	}
 }
 
@@ -128,7 +104,7 @@ const packedCapacity = 460
 // such sizes). Each tag counts its bytes and one more, inherited tags too (aws/containers-roadmap#2413);
 // session policies count their size under DEFLATE; a managed one counts its ARN.
 func (c *call) pack() *apiError {
-	all := c.effective.inherited.with(c.effective.sent)
+	all := c.effective.inherited.With(c.effective.sent)
 	bytesOfTags := 0
 	for _, t := range all {
 		bytesOfTags += len(t.Key) + len(t.Value) + 1

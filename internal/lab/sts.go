@@ -144,7 +144,7 @@ func (l *Lab) operate(c *call) (*result, *apiError) {
 		return l.assumeRole(c)
 	}
 	// GetCallerIdentity is never denied, whatever the policies say (STS API reference).
-	return &result{Arn: c.caller.arn(), UserID: c.caller.userID(), Account: c.caller.role.account.id}, nil
+	return &result{Arn: c.caller.ARN(), UserID: c.caller.userID(), Account: c.caller.role.account.id}, nil
 }
 
 func (c *call) regionDisabled(a *account) *apiError {

@@ -38,8 +38,8 @@ type account struct {
 
 // provider is an OIDC provider of an account; its key is the issuer's URL without https://.
 type provider struct {
-	arn       string
-	clientIDs []string
+	arn, issuer string // the issuer is without https://
+	clientIDs   []string
 }
 
 type role struct {
@@ -195,7 +195,7 @@ func (a *account) addProvider(f providerFile) error {
 		return fmt.Errorf("url: %s is there twice", f.URL)
 	}
 	arn := "arn:" + a.partition + ":iam::" + a.id + ":oidc-provider/" + issuer
-	a.providers[issuer] = provider{arn: arn, clientIDs: f.ClientIDs}
+	a.providers[issuer] = provider{arn: arn, issuer: issuer, clientIDs: f.ClientIDs}
 	return nil
 }
 
@@ -226,9 +226,9 @@ func (r *reader) role(a *account, f roleFile) error {
 		return fmt.Errorf("name: %s is there twice", x.arn)
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
-		x.tags = append(x.tags, tag{key, f.Tags[key]})
+		x.tags = append(x.tags, tag{Key: key, Value: f.Tags[key]})
 	}
-	if problem := x.tags.problem(); problem != "" {
+	if problem := x.tags.Problem(); problem != "" {
 		return fmt.Errorf("tags: %s", problem)
 	}
 	var err error
