@@ -1,0 +1,275 @@
+package lint
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/org/hubspoke-chain/internal/policy"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares what was written with a file.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s (go test -update writes it anew): got\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+// cases are the files of testdata: NAME.json is a case, and so are the files of a folder, together.
+func cases(t testing.TB) map[string][]File {
+	t.Helper()
+	found := map[string][]File{}
+	for _, pattern := range []string{"testdata/*.json", "testdata/*/*.json"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := strings.TrimSuffix(path, ".json")
+			if filepath.Dir(path) != "testdata" {
+				name = filepath.Dir(path)
+			}
+			found[name] = append(found[name], File{filepath.Base(path), text})
+		}
+	}
+	return found
+}
+
+// TestGolden lints testdata. A case is called after a rule: RULE-bad... breaks it and RULE-good... nearly does.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	bad, good := map[string]bool{}, map[string]bool{}
+	for name, files := range cases(t) {
+		findings := Lint(Detect, files...)
+		var b bytes.Buffer
+		if err := WriteText(&b, findings); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".golden", b.Bytes())
+		for _, f := range findings {
+			verify(t, files, f)
+		}
+		for _, r := range Rules() {
+			rest, of := strings.CutPrefix(filepath.Base(name), r.Name+"-")
+			found := strings.Contains(b.String(), "["+r.Name+"]")
+			switch {
+			case of && strings.HasPrefix(rest, "bad"):
+				bad[r.Name] = true
+				if !found {
+					t.Errorf("%s: nothing found", name)
+				}
+			case of && strings.HasPrefix(rest, "good"):
+				good[r.Name] = true
+				if found {
+					t.Errorf("%s: found\n%s", name, &b)
+				}
+			}
+		}
+	}
+	for _, r := range Rules() {
+		if !bad[r.Name] || !good[r.Name] {
+			t.Errorf("%s: testdata has a bad case: %v, a good one: %v", r.Name, bad[r.Name], good[r.Name])
+		}
+	}
+}
+
+// verify holds a finding to what must always be so: it stands in its file, its texts are harmless, and a
+// stranger that it shows is let in by the document as it is.
+func verify(t *testing.T, files []File, f Finding) {
+	t.Helper()
+	var lines []string
+	var text []byte
+	for _, file := range files {
+		if visible(file.Name) == f.File {
+			text, lines = file.Data, strings.Split(string(file.Data), "\n")
+		}
+	}
+	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > len(lines[f.Line-1])+1 || f.character < 1 || f.character > f.Column {
+		t.Errorf("%+v is outside its file", f)
+	}
+	for _, s := range []string{f.File, f.Message, f.Fix, f.Stranger} {
+		if strings.Contains(s, "##[") || strings.HasPrefix(s, "::") || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0x202e }) ||
+			len(s) > maxText+3 {
+			t.Errorf("%q is not fit to be shown", s)
+		}
+	}
+	if r, found := Explain(f.Rule); !found || f.Fix == "" || f.Message == "" || f.Help != r.Doc || f.Severity == "" {
+		t.Errorf("%+v is not whole", f)
+	}
+	if f.admitted == nil {
+		return
+	}
+	d, err := policy.Parse(text)
+	if err != nil {
+		return // a wrapper's; its documents are in other cases as files
+	}
+	if got := d.Decide(policy.Trust, f.admitted.request); got.Effect != policy.Allow {
+		t.Errorf("%s: the stranger %q is not let in: %v", f.Rule, f.admitted.subject, got.Misses)
+	}
+	issuer := strings.SplitN(f.admitted.request.Caller.Federated, ":oidc-provider/", 2)[1]
+	if values, _ := f.admitted.request.Context.Values(issuer + ":sub"); len(values) != 1 || values[0] != f.admitted.subject {
+		t.Errorf("%s: the request's subject is %q", f.Rule, values)
+	}
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	kebab := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+	sentence := regexp.MustCompile(`^[A-Z*].*[^.]\.$`)
+	for i, r := range Rules() {
+		if i > 0 && rules[i-1].Name >= r.Name {
+			t.Errorf("%s is not in order", r.Name)
+		}
+		if !kebab.MatchString(r.Name) || !sentence.MatchString(r.Why) || r.Fix == "" || strings.HasSuffix(r.Fix, ".") ||
+			!strings.HasPrefix(r.Doc, "https://docs.") || !r.Severity.AtLeast(Note) {
+			t.Errorf("%+v is not whole", r)
+		}
+		if found, ok := Explain(r.Name); !ok || found != r {
+			t.Errorf("Explain does not find %s", r.Name)
+		}
+	}
+	if _, found := Explain("no-such-rule"); found {
+		t.Error("Explain finds what is not there")
+	}
+}
+
+// TestExamples looks at the policies that the lab runs with, each alone and all together.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	var all []File
+	for _, name := range []string{"hub-trust", "hub-permissions", "spoke-trust", "spoke-trust-untagged"} {
+		text, err := os.ReadFile("../../examples/lab/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := File{name + ".json", text}
+		all = append(all, f)
+		clean(t, f)
+	}
+	clean(t, all...)
+}
+
+func clean(t *testing.T, files ...File) {
+	t.Helper()
+	for _, f := range Lint(Detect, files...) {
+		if f.Severity.AtLeast(Warning) {
+			t.Errorf("%s:%d:%d: %s: %s", f.File, f.Line, f.Column, f.Rule, f.Message)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	text := []byte("{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\",\n" +
+		"\"Sid\": \"é\", \"Principal\": {\"AWS\": \"*\"}, \"Action\": \"sts:AssumeRole\", \"Condition\":\n" +
+		`  {"StringEqualz": {"aws:x": "y"}, "ForAllValues:StringEquals": {"sts:##[add-mask]100%": "::error::\u001b[31m, \u202e"}}}}`)
+	findings := Lint(Trust, File{"::a,b:c%\n##[x].json", text})
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"text":   func(b *bytes.Buffer) error { return WriteText(b, findings) },
+		"json":   func(b *bytes.Buffer) error { return WriteJSON(b, findings) },
+		"sarif":  func(b *bytes.Buffer) error { return WriteSARIF(b, "1.2.3", findings) },
+		"github": func(b *bytes.Buffer) error { return WriteGitHub(b, findings) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "testdata/format-"+name+".golden", b.Bytes())
+		if strings.Contains(b.String(), "##[") {
+			t.Errorf("%s: a workflow command of the file's is in the output", name)
+		}
+		if (name == "json" || name == "sarif") && !json.Valid(b.Bytes()) {
+			t.Errorf("%s is not JSON", name)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteJSON(&b, nil); err != nil || b.String() != "[]\n" {
+		t.Errorf("no findings are %q, %v", &b, err)
+	}
+}
+
+// FuzzLint looks at anything. It must end without a panic, and its findings must be fit to be shown and true.
+func FuzzLint(f *testing.F) {
+	for _, files := range cases(f) {
+		for _, file := range files {
+			f.Add(file.Data, byte(0))
+			f.Add(file.Data, byte(len(file.Data)))
+		}
+	}
+	kinds := append([]Kind{Detect}, Kinds...)
+	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
+		file := File{"a.json", data}
+		// The second file makes pairs of what one file alone has no other side for.
+		spoke := File{"b.json", []byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:*"}}`)}
+		findings := Lint(kinds[int(kind)%len(kinds)], file, spoke)
+		for _, found := range findings {
+			verify(t, []File{file, spoke}, found)
+		}
+		var b bytes.Buffer
+		if err := WriteSARIF(&b, "", findings); err != nil || !json.Valid(b.Bytes()) {
+			t.Errorf("SARIF is not JSON: %v", err)
+		}
+	})
+}
+
+// FuzzSubject puts a pattern into a sound trust policy, alone or beside conditions that pin the owner or the
+// repository, so that the search for strangers is what is tried.
+func FuzzSubject(f *testing.F) {
+	for _, seed := range []string{
+		"repo:your-org-*/your-repo-*:environment:production", "repo:octo-org/*", "repo:*@1234567/*@89012345:*", "*", "?*", "*:*",
+		"repo:octo-org@1/octo-repo@2:ref:refs/heads/*", "repository_owner:octo-*:environment:?", "repo:octo-${*}/x:pull_request", "r*o*:*?/*",
+		"repo:octo-org/octo-repo:environment:${token.actions.githubusercontent.com:aud}", "job_workflow_ref:*/x@refs/heads/main", "environment:x",
+	} {
+		f.Add(seed, byte(0))
+		f.Add(seed, byte(1))
+		f.Add(seed, byte(2))
+	}
+	pins := []string{"", `"repository_owner_id": "1234567"`, `"repository_id": "89012345", "environment": "production"`, `"job_workflow_ref": "octo-org/w/x@refs/heads/main"`}
+	f.Fuzz(func(t *testing.T, pattern string, pin byte) {
+		value, err := json.Marshal(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const issuer = "token.actions.githubusercontent.com"
+		equals := pins[int(pin)%len(pins)]
+		equals = regexp.MustCompile(`"([a-z_]+)":`).ReplaceAllString(equals, `"`+issuer+`:$1":`)
+		text := `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/` + issuer + `"}, "Condition": {
+"StringLike": {"` + issuer + `:sub": ` + string(value) + `}, "StringEquals": {` + equals + `}}}}`
+		if equals == "" {
+			text = strings.Replace(text, `, "StringEquals": {}`, "", 1)
+		}
+		file := File{"a.json", []byte(text)}
+		for _, found := range Lint(Detect, file) {
+			verify(t, []File{file}, found)
+			if found.Stranger == pattern && strings.Contains(pattern, "repo:") {
+				t.Errorf("%q is shown as a stranger to itself", pattern)
+			}
+			// With the ids pinned by claims, or the workflow, no other owner's token gets in.
+			if found.admitted != nil && pin%4 != 0 && found.admitted.crossed == crossesOrganisation {
+				t.Errorf("%q: %q is shown, whose claims do not fit", pattern, found.Stranger)
+			}
+		}
+	})
+}
