@@ -3,71 +3,60 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"github.com/org/hubspoke-chain/internal/action"
+	"github.com/org/hubspoke-chain/internal/cli"
 )
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version = "dev"
 
-const usage = `hubspoke-chain turns a GitHub Actions ID token into the credentials of a role in another AWS account.
-
-Usage:
-  hubspoke-chain action [--host-temp=PATH]   run as a step of GitHub Actions; inputs are read from INPUT_*
-  hubspoke-chain --version                   print the version
-  hubspoke-chain --help                      print this text
-
-Exit status: 0 when it worked, 1 when the hop failed, 2 for a wrong command line.
-`
-
 func main() {
 	// The runner cancels a step with SIGINT, then SIGTERM.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
+	os.Exit(cli.Run(ctx, commandLine(), os.Args[1:], streams))
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		fmt.Fprint(stderr, usage)
-		return 2
+func commandLine() cli.Program {
+	p := cli.Program{
+		Name:    "hubspoke-chain",
+		Summary: "hubspoke-chain turns a GitHub Actions ID token into the credentials of a role in another AWS account.",
+		About: `GitHub runs the action; the other commands write, check and try the policies that it needs, and ask
+nobody: no account, no network.
+
+Exit status: 0 when it went well; 1 when the hop failed, something was found or access is refused;
+2 for a wrong command line or an input that cannot be read.`,
+		Version:  version,
+		Commands: []cli.Command{actionCommand()},
 	}
-	switch args[0] {
-	case "action":
-		return runAction(ctx, args[1:], getenv, stdout, stderr)
-	case "--version", "-version", "version":
-		fmt.Fprintln(stdout, "hubspoke-chain", version)
-		return 0
-	case "--help", "-help", "-h", "help":
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	fmt.Fprintf(stderr, "hubspoke-chain: unknown command %q\n%s", args[0], usage)
-	return 2
+	p.Commands = append(p.Commands, policyCommands()...)
+	p.Commands = append(p.Commands, lintCommand(), simulateCommand())
+	return p
 }
 
-func runAction(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("hubspoke-chain action", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	hostTemp := flags.String("host-temp", "", "the runner's temp directory as the host sees it; action.yml passes it")
-	if err := flags.Parse(args); err != nil {
-		return 2
+func actionCommand() cli.Command {
+	return cli.Command{
+		Name:    "action",
+		Summary: "run as a step of GitHub Actions",
+		About: `The inputs are read from INPUT_* and the job from GITHUB_* and ACTIONS_*, as the runner sets them. What the
+action's inputs mean is in action.yml. It prints the step's log with workflow commands.`,
+		Examples: []string{"hubspoke-chain action --host-temp=/home/runner/work/_temp"},
+		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			hostTemp := flags.String("host-temp", "", "the runner's temp `DIRECTORY` as the host sees it; action.yml passes it")
+			return func(ctx context.Context, _ []string, s cli.Streams) error {
+				if *hostTemp != "" && !filepath.IsAbs(*hostTemp) {
+					return cli.UsageError{Err: errors.New("--host-temp is not an absolute path")}
+				}
+				return cli.Status(action.Run(ctx, s.Out, s.Getenv, version))
+			}
+		},
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "hubspoke-chain action: unexpected argument %q\n", flags.Arg(0))
-		return 2
-	}
-	if *hostTemp != "" && !filepath.IsAbs(*hostTemp) {
-		// The value is not shown: this line does not go through the log, which defuses what it shows.
-		fmt.Fprintln(stderr, "hubspoke-chain action: --host-temp is not an absolute path")
-		return 2
-	}
-	return action.Run(ctx, stdout, getenv, version)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -119,7 +120,6 @@ func TestReadmeLinks(t *testing.T) {
 		anchors[strings.ReplaceAll(anchor, " ", "-")] = true
 	}
 	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
-	links = append(links, regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)...)
 	if len(links) < 10 {
 		t.Fatalf("found %d links", len(links))
 	}
@@ -134,6 +134,37 @@ func TestReadmeLinks(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// The commands that write, check and try the policies work as README.md has them, and write the files that the AWS
+// CLI's commands below them read.
+func TestReadmePolicies(t *testing.T) {
+	t.Parallel()
+	text, blocks := readme(t)
+	directory := t.TempDir()
+	found := false
+	for _, b := range blocks {
+		if b.language != "sh" || !strings.Contains(b.text, "./hubspoke-chain policy") {
+			continue
+		}
+		found = true
+		_, script, _ := strings.Cut(b.text, "\n") // behind the line that builds the program, which is this one
+		script = strings.ReplaceAll(script, "./hubspoke-chain", program(os.Getenv("PATH")))
+		command := exec.Command("sh", "-eu", "-c", script)
+		command.Dir = directory
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	files := regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)
+	if !found || len(files) < 3 {
+		t.Fatalf("found the commands: %v, and %d files", found, len(files))
+	}
+	for _, m := range files {
+		if _, err := os.Stat(filepath.Join(directory, m[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }

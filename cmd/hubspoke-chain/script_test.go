@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
@@ -27,8 +27,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"hubspoke-chain": main})
 }
 
-// TestScripts runs the real main as a step of GitHub Actions, against the lab. Beside testscript's own,
-// the scripts have these commands:
+// TestScripts runs the real main, the action as a step of GitHub Actions against the lab.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata/script")
+}
+
+// runScripts runs the scripts of a directory. Beside testscript's own, they have these commands:
 //
 //	[!] step [FLAG...] [INPUT=VALUE...]   run the action; with !, it must fail with status 1
 //	    -cancel SERVICE   cancel the step as soon as the service has got a request
@@ -36,23 +41,32 @@ func TestMain(m *testing.M) {
 //	    -missing, -directory, -partial VARIABLE   what happens to a command file before the step runs
 //	job NAME              the job of world.json that the steps belong to
 //	claim NAME=VALUE      change a claim of the job's token; an empty VALUE removes it
+//	event FILE            the payload of the event that started the run
 //	fail FAULT...         make the lab misbehave, SERVICE:ACTION:KIND:TIMES
+//	reply ACTION STATUS CODE MESSAGE   answer that action of STS in the lab's place
 //	clock DURATION        move the lab's clock
-//	world FILE            another world than examples/lab, from the script's files
+//	world FILE            another world than examples/lab; files that the script lacks are those of examples/lab
+//	edit FILE POINTER=JSON...   change a file of the world; once it is world.json, the lab starts anew
+//	server NAME STATUS    a server that answers everything with the status and a page; its URL is in $NAME
+//	server NAME closed    a port of $NAME at which nobody listens
+//	decide                run the command that the log ends with, with the world's roles behind aws iam get-role;
+//	                      what it prints is in the file decision
 //
 // An upper-case name in place of an INPUT is a variable of the job, from this step on; an empty VALUE takes it away.
 // A value that begins with @ is the text of that file. Unless it is given, an input is that of the hop
 // into staging. step leaves the files log, annotations, env, output, summary, events and requests
 // behind, with what differs from run to run replaced (see plain), and checks every time what must always hold
 // (see invariants).
-func TestScripts(t *testing.T) {
-	t.Parallel()
+func runScripts(t *testing.T, directory string) {
 	action, err := runner.ReadAction("../../action.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	command := func(run func(*scene, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+		return func(ts *testscript.TestScript, _ bool, args []string) { run(of(ts), ts, args) }
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 directory,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
@@ -60,15 +74,20 @@ func TestScripts(t *testing.T) {
 			s := &scene{action: action, dir: e.WorkDir, jobName: "staging", program: program(e.Getenv("PATH"))}
 			e.Values[sceneKey{}] = s
 			e.Defer(func() { s.close() })
-			return s.open(examples.Lab, "lab/world.json")
+			return s.open("world.json")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"step":  func(ts *testscript.TestScript, neg bool, args []string) { of(ts).step(ts, neg, args) },
-			"job":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).chooseJob(ts, args) },
-			"claim": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).claim(ts, args) },
-			"fail":  func(ts *testscript.TestScript, _ bool, args []string) { of(ts).fail(ts, args) },
-			"clock": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).clock(ts, args) },
-			"world": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).changeWorld(ts, args) },
+			"step":   func(ts *testscript.TestScript, neg bool, args []string) { of(ts).step(ts, neg, args) },
+			"job":    command((*scene).chooseJob),
+			"claim":  command((*scene).claim),
+			"event":  command((*scene).event),
+			"fail":   command((*scene).fail),
+			"reply":  command((*scene).reply),
+			"clock":  command((*scene).clock),
+			"world":  command((*scene).changeWorld),
+			"edit":   command((*scene).edit),
+			"server": command((*scene).server),
+			"decide": command((*scene).decide),
 		},
 	})
 }
@@ -92,6 +111,8 @@ type scene struct {
 	dir     string
 	lab     *lab.Lab
 	servers *lab.Servers
+	stsURL  string // the lab's, or that of what stands before it
+	others  []*httptest.Server
 	runner  *runner.Job
 	jobName string
 	claims  []string // changes of the job's claims, NAME=VALUE
@@ -100,8 +121,8 @@ type scene struct {
 
 func of(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
 
-func (s *scene) open(files fs.FS, name string) error {
-	world, err := lab.ReadWorld(files, name)
+func (s *scene) open(name string) error {
+	world, err := lab.ReadWorld(overlay(s.dir), name)
 	if err != nil {
 		return err
 	}
@@ -109,6 +130,7 @@ func (s *scene) open(files fs.FS, name string) error {
 	if s.servers, err = s.lab.Start(); err != nil {
 		return err
 	}
+	s.stsURL = s.servers.STSURL
 	root := filepath.Join(s.dir, "job")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
@@ -121,11 +143,15 @@ func (s *scene) close() {
 	if s.servers != nil {
 		s.servers.Close()
 	}
+	for _, server := range s.others {
+		server.Close()
+	}
+	s.others = nil
 }
 
 func (s *scene) changeWorld(ts *testscript.TestScript, args []string) {
 	s.close()
-	ts.Check(s.open(os.DirFS(s.dir), args[0]))
+	ts.Check(s.open(args[0]))
 }
 
 func (s *scene) chooseJob(_ *testscript.TestScript, args []string) { s.jobName = args[0] }
@@ -164,7 +190,7 @@ func (s *scene) step(ts *testscript.TestScript, neg bool, args []string) {
 		"aws-region":         "us-east-1",
 		"hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
 		"role-to-assume":     "arn:aws:iam::222222222222:role/deploy-staging",
-		"sts-endpoint":       s.servers.STSURL,
+		"sts-endpoint":       s.stsURL,
 	}
 	variables := map[string]string{}
 	flags := map[string]string{}
@@ -387,6 +413,7 @@ func plain(text string) string {
 		{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "REQUEST-ID"},
 		{regexp.MustCompile(`\b(in|took) [0-9]+(\.[0-9])? m?s\b`), "$1 N ms"},
 		{regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`), "TIME"},
+		{regexp.MustCompile(`date/time [0-9]{10}`), "date/time SECONDS"},
 		{regexp.MustCompile(`(127\.0\.0\.1|\[::1\]):[0-9]+`), "$1:PORT"},
 	} {
 		text = r.form.ReplaceAllString(text, r.word)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
@@ -51,19 +52,27 @@ var scenes = []scene{
 	},
 }
 
-// demo walks the scenes and checks what it shows.
-func demo(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("hubspoke-lab demo", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stdout, `Walks the hop three times in a lab of its own, with the real action as its own process, and shows the masked log, the
-job summary, the proof of the credentials and CloudTrail. It fails when anything goes otherwise than it says.
+func demoCommand() cli.Command {
+	return cli.Command{
+		Name:    "demo",
+		Summary: "walk the whole hop three times and show what a user sees",
+		About: `The hop is walked in a lab of its own, with the real action as its own process. It shows the masked log, the
+job summary, the proof of the credentials and CloudTrail, and fails when anything goes otherwise than it says.`,
+		Examples: []string{"hubspoke-lab demo"},
+		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			return func(ctx context.Context, _ []string, s cli.Streams) error {
+				if err := demo(ctx, s.Getenv, s.Out); err != nil {
+					fmt.Fprintf(s.Err, "hubspoke-lab: error: %v\n", err)
+					return cli.Status(1)
+				}
+				return nil
+			}
+		},
+	}
+}
 
-Usage: hubspoke-lab demo
-`)
-	}
-	if err := parse(flags, args, stdout, nil); err != nil {
-		return err
-	}
+// demo walks the scenes and checks what it shows.
+func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	start := time.Now()
 	s, err := openStage(ctx, "")
 	if err != nil {

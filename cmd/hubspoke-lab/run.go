@@ -5,16 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/org/hubspoke-chain/internal/cli"
 )
-
-// exitStatus is the status of the user's own command.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // defaults are the inputs of a step where the user gives none: the hop into staging.
 func defaults() map[string]string {
@@ -39,46 +35,55 @@ func (f inputFlags) Set(s string) error {
 	return nil
 }
 
-// runCommand walks the hop in a lab of its own and runs a command as the next step of the job.
-func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("hubspoke-lab run", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stdout, `Walks the hop in a lab of its own, then runs COMMAND with the environment that the step exported and with
-AWS_ENDPOINT_URL_STS at the lab. The step's log goes to standard error. Without --with, the hop is the one into staging.
+func runCommand() cli.Command {
+	return cli.Command{
+		Name:     "run",
+		Summary:  "walk the hop, then run COMMAND with the credentials that it exported",
+		Operands: "-- COMMAND [ARGUMENT...]",
+		About: `The hop is walked in a lab of its own. COMMAND is the next step of the job: it has the environment that the hop
+exported, and AWS_ENDPOINT_URL_STS at the lab. The step's log goes to standard error. Without --with, the hop is
+the one into staging.`,
+		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
+		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			world, jobName := worldFlags(flags)
+			with := inputFlags(defaults())
+			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
+			return func(ctx context.Context, command []string, s cli.Streams) error {
+				if len(command) == 0 {
+					return cli.UsageError{Err: errors.New("there is no COMMAND to run")}
+				}
+				return run(ctx, *world, *jobName, with, command, s)
+			}
+		},
+	}
+}
 
-Usage: hubspoke-lab run [flags] -- COMMAND [ARGUMENT...]
-Example: hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity
-`)
-	}
-	world := flags.String("world", "", "`FILE` of the world; empty for the one of examples/lab")
-	jobName := flags.String("job", "staging", "the world's job that runs the step")
-	with := inputFlags(defaults())
-	flags.Var(with, "with", "an input of the step as `NAME=VALUE`; may be given again")
-	var rest []string
-	if err := parse(flags, args, stdout, &rest); err != nil {
-		return err
-	}
-	if len(rest) == 0 {
-		return usageError{errors.New("there is no COMMAND to run")}
-	}
-	s, err := openStage(ctx, *world)
+// worldFlags are those of the commands that open a lab.
+func worldFlags(flags *flag.FlagSet) (world, jobName *string) {
+	world = flags.String("world", "", "the world's `FILE` (default that of examples/lab)")
+	return world, flags.String("job", "staging", "the world's `JOB` that the step belongs to")
+}
+
+// run walks the hop in a lab of its own and runs a command as the next step of the job.
+func run(ctx context.Context, world, jobName string, with inputFlags, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, world)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	got, err := s.step(ctx, *jobName, with)
+	got, err := s.step(ctx, jobName, with)
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(stderr, got.log.Shown())
+	fmt.Fprint(streams.Err, got.log.Shown())
 	if got.Err != nil {
 		return got.Err
 	}
 	if got.status != 0 {
-		return exitStatus(got.status)
+		return cli.Status(got.status)
 	}
-	command := exec.CommandContext(ctx, rest[0], rest[1:]...)
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, stdout, stderr
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
 	command.Env = os.Environ()
 	for _, p := range got.Env {
 		command.Env = append(command.Env, p.Name+"="+p.Value)
@@ -87,7 +92,7 @@ Example: hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-c
 	err = command.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
-		return exitStatus(failed.ExitCode())
+		return cli.Status(failed.ExitCode())
 	}
 	return err
 }

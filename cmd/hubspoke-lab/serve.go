@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
@@ -30,25 +31,27 @@ func (f *faultFlags) Set(s string) error {
 	return nil
 }
 
-// serve runs the lab until it is interrupted.
-func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("hubspoke-lab serve", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stdout, `Serves GitHub's issuer and AWS STS on loopback until interrupted. Standard output gets the environment to set, in the
-shell's form; standard error gets a line for each request.
+func serveCommand() cli.Command {
+	return cli.Command{
+		Name:    "serve",
+		Summary: "serve until interrupted, and print the environment to set",
+		About: `GitHub's issuer and AWS STS listen on loopback. Standard output gets the environment to set, in the shell's
+form; standard error gets a line for each request.`,
+		Examples: []string{"hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2"},
+		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			world, jobName := worldFlags(flags)
+			var faults faultFlags
+			flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; repeatable. Kinds: "+strings.Join(lab.FaultKinds(), ", "))
+			return func(ctx context.Context, _ []string, s cli.Streams) error {
+				return serve(ctx, *world, *jobName, faults, s.Out, s.Err)
+			}
+		},
+	}
+}
 
-Usage: hubspoke-lab serve [flags]
-Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
-`)
-	}
-	world := flags.String("world", "", "`FILE` of the world; empty for the one of examples/lab")
-	jobName := flags.String("job", "staging", "the world's job whose environment is printed")
-	var faults faultFlags
-	flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; may be given again. Kinds: "+strings.Join(lab.FaultKinds(), ", "))
-	if err := parse(flags, args, stdout, nil); err != nil {
-		return err
-	}
-	l, servers, err := openLab(*world, func(format string, a ...any) { fmt.Fprintf(stderr, format+"\n", a...) })
+// serve runs the lab until it is interrupted.
+func serve(ctx context.Context, world, jobName string, faults faultFlags, stdout, stderr io.Writer) error {
+	l, servers, err := openLab(world, func(format string, a ...any) { fmt.Fprintf(stderr, format+"\n", a...) })
 	if err != nil {
 		return err
 	}
@@ -56,7 +59,7 @@ Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
 	for _, fault := range faults {
 		l.Fail(fault)
 	}
-	claims, err := l.Job(*jobName)
+	claims, err := l.Job(jobName)
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,7 @@ Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
 	fmt.Fprintf(stdout, "# GitHub's issuer: %s\n# AWS STS: %s\n\n", servers.IssuerURL, servers.STSURL)
 	fmt.Fprint(stdout, "# for the AWS CLI and SDKs\n")
 	fmt.Fprintf(stdout, "export AWS_ENDPOINT_URL_STS=%s\n\n", quote(servers.STSURL))
-	fmt.Fprintf(stdout, "# what the runner gives to a step of the job %s\n", *jobName)
+	fmt.Fprintf(stdout, "# what the runner gives to a step of the job %s\n", jobName)
 	for _, assignment := range step.Env() {
 		name, value, _ := strings.Cut(assignment, "=")
 		if strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
@@ -99,34 +102,41 @@ Example: hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2
 // quote gives a word for the shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// exports prints what a GITHUB_ENV file sets, in the shell's form.
-func exports(args []string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("hubspoke-lab exports", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(stdout, `Prints the variables of a GITHUB_ENV file in the shell's form, as the next step of a job would have them.
+func exportsCommand() cli.Command {
+	return cli.Command{
+		Name:     "exports",
+		Summary:  "print what a GITHUB_ENV file sets, in the shell's form",
+		Operands: "FILE",
+		About:    `The variables are those that the next step of a job would have. - is standard input.`,
+		Examples: []string{`eval "$(hubspoke-lab exports "$GITHUB_ENV")"`},
+		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			return func(_ context.Context, files []string, s cli.Streams) error {
+				if len(files) != 1 {
+					return cli.UsageError{Err: errors.New("it takes one FILE")}
+				}
+				return exports(files[0], s.In, s.Out)
+			}
+		},
+	}
+}
 
-Usage: hubspoke-lab exports FILE
-Example: eval "$(hubspoke-lab exports "$GITHUB_ENV")"
-`)
+// exports prints the variables of a GITHUB_ENV file.
+func exports(name string, stdin io.Reader, stdout io.Writer) error {
+	read := func() ([]byte, error) { return os.ReadFile(name) }
+	if name == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(stdin) }
 	}
-	var rest []string
-	if err := parse(flags, args, stdout, &rest); err != nil {
-		return err
-	}
-	if len(rest) != 1 {
-		return usageError{errors.New("it takes one FILE")}
-	}
-	text, err := os.ReadFile(rest[0])
+	text, err := read()
 	if err != nil {
 		return err
 	}
 	pairs, err := runner.ParseCommandFile(string(text))
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", rest[0], err)
+		return fmt.Errorf("reading %s: %w", name, err)
 	}
 	for _, p := range pairs {
 		if !variable.MatchString(p.Name) {
-			return fmt.Errorf("reading %s: a shell has no variable %q", rest[0], p.Name)
+			return fmt.Errorf("reading %s: a shell has no variable %q", name, p.Name)
 		}
 		fmt.Fprintf(stdout, "export %s=%s\n", p.Name, quote(p.Value))
 	}

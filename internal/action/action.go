@@ -6,10 +6,12 @@ package action
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -37,7 +39,8 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 		}
 	}
 	if len(problems) > 0 {
-		log.failure(problems, []string{"nothing was asked of GitHub or AWS, and nothing was exported"})
+		log.failure(problems)
+		log.line("Nothing was asked of GitHub or AWS, and nothing was exported.")
 		return 1
 	}
 
@@ -163,16 +166,60 @@ func (s *step) export(sessions []hop.Session) error {
 	return nil
 }
 
-// explain reports the failure: one annotation, then the hints, and both in the summary.
+// explain reports the failure: its cause in the one annotation, the detail in the log, and both with what
+// to paste in the summary.
 func (s *step) explain(err error) {
-	x := diagnose.Explain(err, diagnose.Run{
-		Hub: s.in.hub, Spoke: s.in.spoke, Region: s.in.region, Audience: s.in.audience,
-		Claims: s.claims, Tagged: !s.in.skipTagging,
-	})
-	s.log.failure([]string{x.Cause}, x.Hints)
+	run := diagnose.Run{
+		Hub: s.in.hub, Spoke: s.in.spoke, Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
+		SessionName: s.in.sessionName, Duration: s.in.duration, TransitiveTagKeys: s.in.transitiveTagKeys,
+		SourceIdentity: s.in.sourceIdentity, ExternalID: s.in.externalID != "",
+		InlinePolicy: s.in.sessionPolicy != "", ManagedPolicies: len(s.in.policyARNs) > 0,
+		Attempts: s.in.attempts, Timeout: s.in.timeout,
+		Event: s.getenv("GITHUB_EVENT_NAME"), Actor: s.getenv("GITHUB_ACTOR"),
+		Repository: s.getenv("GITHUB_REPOSITORY"), ID: s.getenv("GITHUB_RUN_ID"), Head: head(s.getenv),
+	}
+	if s.in.endpoint != nil {
+		run.Endpoint = s.in.endpoint.Host
+	}
+	if s.in.proxy != nil {
+		run.Proxy = s.in.proxy.Host // without the password
+	}
+	if !s.in.skipTagging {
+		run.Tags = sessionTags(s.claims, s.getenv, s.in.customTags, s.in.transitiveTagKeys)
+	}
+	x := diagnose.Explain(err, run)
+	s.log.failure([]string{x.Cause})
+	s.log.explanation(x)
 	if err := appendSummary(s.getenv, failureSummary(x)); err != nil {
 		s.log.warning("the job summary was not written: " + err.Error())
 	}
+}
+
+// maxEvent is how much of the event's payload is read, in bytes. GitHub's webhooks end at 25 MB, and those
+// of pull requests have some 30 KiB.
+const maxEvent = 1 << 20
+
+// head is the repository that the run's pull request comes from, OWNER/REPO; empty when the event does not
+// say.
+func head(getenv func(string) string) string {
+	file, err := os.Open(getenv("GITHUB_EVENT_PATH"))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	var event struct {
+		PullRequest struct {
+			Head struct {
+				Repo struct {
+					FullName string `json:"full_name"`
+				} `json:"repo"`
+			} `json:"head"`
+		} `json:"pull_request"`
+	}
+	if json.NewDecoder(io.LimitReader(file, maxEvent)).Decode(&event) != nil {
+		return ""
+	}
+	return event.PullRequest.Head.Repo.FullName
 }
 
 // checkRunner looks at what the runner provides before anything is asked of anyone.

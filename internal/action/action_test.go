@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -123,7 +125,7 @@ func TestRun(t *testing.T) {
 		{name: "unset first", in: given{"unset-current-credentials": "true"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"  unset    "}},
 		{name: "unset and no variables", in: given{"unset-current-credentials": "true", "output-env-credentials": "false"}, vars: blank, outputs: exportedOutputs},
 		{name: "refused", spoke: refused, status: 1, vars: map[string]string{}, outputs: map[string]string{}, says: []string{
-			"::error title=hubspoke-chain::assuming spoke role arn:aws:iam::222222222222:role/deploy: AccessDenied: User: x is not authorized to perform: sts:AssumeRole on resource: y (request 1f2e)\n"}},
+			"::error title=hubspoke-chain::assuming spoke role arn:aws:iam::222222222222:role/deploy: AccessDenied: User: x is not authorized to perform: sts:AssumeRole on resource: y (request 1f2e); likely: the trust policy of the spoke role does not name the hub role\n"}},
 		{name: "unset and refused", in: given{"unset-current-credentials": "true"}, spoke: refused, status: 1, vars: blank, outputs: map[string]string{}},
 		{name: "a profile is set", env: given{"AWS_PROFILE": "dev"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"::warning::AWS_PROFILE is set: AWS's SDK for JavaScript prefers that profile"}},
 		{name: "capped", in: given{"role-duration-seconds": "7200"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"::notice::role-duration-seconds: 7200 is capped at 3600, "}},
@@ -194,7 +196,7 @@ func TestProblems(t *testing.T) {
 ::add-mask::123456789012
 ::add-mask::222222222222
 ::error title=hubspoke-chain::aws-region: is required: the name of an AWS region, for example us-east-1%0Aaudience: "a b" is not 1 to 255 printable ASCII characters without a space%0AACTIONS_ID_TOKEN_REQUEST_URL: "http://github.example/x" is not an https URL (http is for loopback only)
-hint: nothing was asked of GitHub or AWS, and nothing was exported
+Nothing was asked of GitHub or AWS, and nothing was exported.
 `
 	if status != 1 || out.String() != want {
 		t.Errorf("status %d\ngot\n%s\nwant\n%s", status, &out, want)
@@ -226,7 +228,7 @@ func TestEnds(t *testing.T) {
 	var out bytes.Buffer
 	status := Run(cancelled, &out, w.getenv, "v1.2.3")
 	want := "::error title=hubspoke-chain::minting the ID token: interrupt signal received"
-	if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "\nhint: the runner stopped the step: ") || status != 1 || w.read("GITHUB_ENV")+w.read("GITHUB_OUTPUT") != "" {
+	if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "\nCause: the runner stopped the step\n") || status != 1 || w.read("GITHUB_ENV")+w.read("GITHUB_OUTPUT") != "" {
 		t.Errorf("status %d:\n%s\nwant %s", status, &out, want)
 	}
 	late, stop := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
@@ -280,10 +282,62 @@ func TestSummary(t *testing.T) {
 	if n := len(s.summary(session)); n > 1<<20/4 {
 		t.Errorf("a summary of %d bytes, and the runner takes 1 MiB", n)
 	}
+}
 
-	failed := failureSummary(diagnose.Explanation{Cause: "a\n# b", Hints: []string{"c\n</pre>", strings.Repeat("x", 5000)}})
-	if want := "### AWS credentials: the hop failed\n\n    a\\x0a# b\n    \n    c\\x0a</pre>\n    \n    " + strings.Repeat("x", 3900) + "... (5000 bytes)\n\n"; failed != want {
-		t.Errorf("got\n%s\nwant\n%s", failed, want)
+// hostile is an explanation in which everything from outside tries to be something else.
+func hostile() diagnose.Explanation {
+	const evil = "x```\n## y\n```mermaid\n[z](https://evil.example) <img src=x> @org/team | $a$ ##[error]"
+	return diagnose.Explanation{
+		Cause: "assuming hub role: AccessDenied: " + evil,
+		Causes: []diagnose.Cause{
+			{
+				Title: `it wants "a\"b` + "`" + `|](https://evil.example)", and *not* that`, Evidence: []string{"", `"` + evil, `it is "` + evil + `"`}, Fix: `set "x\\" <b>`,
+				Snippet: diagnose.Snippet{Language: "json", Where: `policy of "` + evil + `"`, Text: "{\n````\n``\x1b[31m\n::error::x\n}"},
+			},
+			{Title: "::error::x"},
+		},
+		Decide: []string{"a '```", "::stop-commands::x"},
+	}
+}
+
+func TestFailureSummary(t *testing.T) {
+	t.Parallel()
+	const evil = "x\\u0060\\u0060\\u0060\\x0a## y\\x0a\\u0060\\u0060\\u0060mermaid\\x0a[z](https://evil.example) <img src=x> @org/team \\u007c $a$ ##[error]"
+	want := "### AWS credentials: the hop failed\n\n`assuming hub role: AccessDenied: " + evil + "`\n\n" +
+		"The answer does not tell these causes apart. The likeliest comes first:\n\n" +
+		"#### 1. it wants `a\"b\\u0060\\u007c](https://evil.example)`, and \\*not\\* that\n\n" +
+		"- \n- `" + evil + "`\n- it is `" + evil + "`\n\n**Fix:** set `x\\` \\<b\\>\n\n" +
+		"policy of `" + evil + "`:\n\n`````json\n{\n````\n``\\x1b[31m\n::error::x\n}\n`````\n\n#### 2. ::error::x\n\n" +
+		"#### This tells which one it is:\n\n````sh\na '```\n::stop-commands::x\n````\n\n"
+	if got := failureSummary(hostile()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := failureSummary(diagnose.Explanation{Cause: "a\n# b"}), "### AWS credentials: the hop failed\n\n`a\\x0a# b`\n\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestHead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "event.json")
+	for text, want := range map[string]string{
+		`{"pull_request": {"head": {"repo": {"full_name": "x/y"}}}}`: "x/y",
+		`{"pull_request": {"head": {"repo": null}}}`:                 "", // a fork that was deleted
+		`{"pull_request": {"head": {"repo": {"full_name": 7}}}}`:     "",
+		`{}`: "",
+		"x":  "",
+		"":   "",
+		`{"x": "` + strings.Repeat("x", 2*maxEvent) + `"}`: "",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := head(func(string) string { return file }); got != want {
+			t.Errorf("%.100s: got %q", text, got)
+		}
+	}
+	if got := head(func(string) string { return "" }); got != "" {
+		t.Errorf("without an event: got %q", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
+	"github.com/org/hubspoke-chain/internal/diagnose"
 	"github.com/org/hubspoke-chain/internal/hop"
 )
 
@@ -46,10 +47,9 @@ func (l log) warning(message string) { l.Warningf("%s", printable(message)) }
 // printable makes one line of a text that can hold anything, defused and of bounded length.
 func printable(text string) string { return shorten(defused(text), maxLine) }
 
-// failure adds the one error annotation, a cause a line, and then the hints as log lines. Causes for
-// which the annotation has no room are log lines too. The title holds nothing from outside, since the
-// runner does not mask it.
-func (l log) failure(causes, hints []string) {
+// failure adds the one error annotation, a cause a line. Causes for which the annotation has no room are
+// log lines. The title holds nothing from outside, since the runner does not mask it.
+func (l log) failure(causes []string) {
 	var lines, rest []string
 	room := maxAnnotation
 	for i, cause := range causes {
@@ -66,12 +66,55 @@ func (l log) failure(causes, hints []string) {
 	for _, cause := range rest {
 		l.line("%s", cause)
 	}
-	for _, hint := range hints {
-		if strings.HasPrefix(hint, "    ") {
-			l.line("      %s", hint) // what to paste, set in under its hint
-			continue
+}
+
+// explanation writes the causes, each with its evidence, its fix and what to paste, and the command that
+// tells them apart last.
+func (l log) explanation(x diagnose.Explanation) {
+	if len(x.Causes) == 0 {
+		return
+	}
+	if len(x.Causes) > 1 {
+		l.line("%s", severalCauses)
+	}
+	for i, c := range x.Causes {
+		switch {
+		case len(x.Causes) > 1:
+			l.line("")
+			l.line("%d. %s", i+1, c.Title)
+		case x.Certain:
+			l.line("Cause: %s", c.Title)
+		default:
+			l.line("Likely: %s", c.Title)
 		}
-		l.line("hint: %s", hint)
+		for _, e := range c.Evidence {
+			l.line("   - %s", e)
+		}
+		if c.Fix != "" {
+			l.line("   Fix: %s", c.Fix)
+		}
+		if c.Snippet.Text != "" {
+			l.line("   %s:", c.Snippet.Where)
+			l.indented(strings.Split(c.Snippet.Text, "\n"))
+		}
+	}
+	if len(x.Decide) > 0 {
+		l.line("")
+		l.line("%s", decides)
+		l.indented(x.Decide)
+	}
+}
+
+// What stands above several causes, and above the command that tells them apart.
+const (
+	severalCauses = "The answer does not tell these causes apart. The likeliest comes first:"
+	decides       = "This tells which one it is:"
+)
+
+// indented writes what is to be pasted.
+func (l log) indented(lines []string) {
+	for _, line := range lines {
+		l.line("       %s", line)
 	}
 }
 

@@ -51,14 +51,35 @@ func cloudTrail(in inputs) string {
 	return fmt.Sprintf(`aws cloudtrail lookup-events --region %s --lookup-attributes '[{"AttributeKey":"Username","AttributeValue":"%s"}]'`, in.region, in.sessionName)
 }
 
-// failureSummary shows the cause and the hints in an indented code block, which nothing in it can end.
+// failureSummary shows the cause, and for each of the causes its evidence as a list and what to paste in a
+// code block. What came from outside stands in code spans and code blocks, and nothing in them can end them.
 func failureSummary(x diagnose.Explanation) string {
 	var b strings.Builder
-	b.WriteString("### AWS credentials: the hop failed\n\n")
-	fmt.Fprintf(&b, "    %s\n", shorten(visible(x.Cause), maxLine))
-	for _, hint := range x.Hints {
-		fmt.Fprintf(&b, "    \n    %s\n", shorten(visible(hint), maxLine))
+	fmt.Fprintf(&b, "### AWS credentials: the hop failed\n\n%s\n\n", span(x.Cause, maxLine))
+	if len(x.Causes) > 1 {
+		fmt.Fprintf(&b, "%s\n\n", prose(severalCauses))
 	}
-	b.WriteString("\n")
+	for i, c := range x.Causes {
+		number := ""
+		if len(x.Causes) > 1 {
+			number = fmt.Sprintf("%d. ", i+1)
+		}
+		fmt.Fprintf(&b, "#### %s%s\n\n", number, prose(c.Title))
+		for _, e := range c.Evidence {
+			fmt.Fprintf(&b, "- %s\n", prose(e))
+		}
+		if len(c.Evidence) > 0 {
+			b.WriteString("\n")
+		}
+		if c.Fix != "" {
+			fmt.Fprintf(&b, "**Fix:** %s\n\n", prose(c.Fix))
+		}
+		if c.Snippet.Text != "" {
+			fmt.Fprintf(&b, "%s:\n\n%s\n", prose(c.Snippet.Where), block(c.Snippet.Language, strings.Split(c.Snippet.Text, "\n")))
+		}
+	}
+	if len(x.Decide) > 0 {
+		fmt.Fprintf(&b, "#### %s\n\n%s\n", prose(decides), block("sh", x.Decide))
+	}
 	return b.String()
 }

@@ -38,14 +38,20 @@ func reserved(key string) bool {
 	return slices.ContainsFunc(ownTags, func(t ownTag) bool { return strings.EqualFold(t.key, key) })
 }
 
-// sessionTags gives our tags and the custom ones. A tag that is to be transitive is not droppable:
-// a role further down the chain may depend on it.
+// sessionTags gives our tags and the custom ones.
 func sessionTags(claims idtoken.Claims, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
+	return SessionTags(claims.Get, getenv, custom, transitive)
+}
+
+// SessionTags gives the session tags that a step sends to the spoke, for a token with these claims: our own
+// and the custom ones. A tag that is to be transitive is not droppable: a role further down the chain may
+// depend on it.
+func SessionTags(claim, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
 	var tags []hop.Tag
 	for _, t := range ownTags {
 		value := ""
 		if t.claim != "" {
-			value = claims.Get(t.claim)
+			value = claim(t.claim)
 		}
 		if value == "" && t.env != "" {
 			value = getenv(t.env)
@@ -78,4 +84,14 @@ func tagValue(s string) string {
 		s = "_" + s[1:]
 	}
 	return s
+}
+
+// HubPolicy gives the inline session policy that a step narrows the hub's session with. The error is that of
+// a spoke that is not the ARN of a role.
+func HubPolicy(spoke string) (string, error) {
+	arn, err := hop.ParseRoleARN(spoke)
+	if err != nil {
+		return "", err
+	}
+	return hop.HubPolicy([]hop.Spoke{{Role: arn}}), nil
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
+
+	"github.com/org/hubspoke-chain/internal/diagnose"
 )
 
 func TestText(t *testing.T) {
@@ -71,15 +73,37 @@ func TestLog(t *testing.T) {
 	l.stage("hub", "%s", "arn ##[error]x\n::error::y")
 	l.notice("100%\n::error::x")
 	l.warning("::error::x")
-	l.failure([]string{"role: \"a\n::error::b\"", "::stop-commands::x"}, []string{"::error::x", "    {\"a\": \"##[\"}", "50%"})
+	l.failure([]string{"role: \"a\n::error::b\"", "::stop-commands::x"})
+	l.explanation(hostile())
+	l.explanation(diagnose.Explanation{Certain: true, Causes: []diagnose.Cause{{Title: "50%"}}})
+	l.explanation(diagnose.Explanation{Causes: []diagnose.Cause{{Title: "a\n::error::b"}}})
+	l.explanation(diagnose.Explanation{Cause: "x"})
 	want := `\u003a:set-env name=X::y
   hub      arn ##\u005berror]x\x0a::error::y
 ::notice::100%25\x0a::error::x
 ::warning::\u003a:error::x
 ::error title=hubspoke-chain::role: "a\x0a::error::b"%0A\u003a:stop-commands::x
-hint: ::error::x
-          {"a": "##\u005b"}
-hint: 50%
+The answer does not tell these causes apart. The likeliest comes first:
+
+1. it wants "a\"b` + "`" + `|](https://evil.example)", and *not* that
+   - 
+   - "x` + "```" + `\x0a## y\x0a` + "```" + `mermaid\x0a[z](https://evil.example) <img src=x> @org/team | $a$ ##\u005berror]
+   - it is "x` + "```" + `\x0a## y\x0a` + "```" + `mermaid\x0a[z](https://evil.example) <img src=x> @org/team | $a$ ##\u005berror]"
+   Fix: set "x\\" <b>
+   policy of "x` + "```" + `\x0a## y\x0a` + "```" + `mermaid\x0a[z](https://evil.example) <img src=x> @org/team | $a$ ##\u005berror]":
+       {
+       ` + "````" + `
+       ` + "``" + `\x1b[31m
+\u003a:error::x
+       }
+
+2. ::error::x
+
+This tells which one it is:
+       a '` + "```" + `
+\u003a:stop-commands::x
+Cause: 50%
+Likely: a\x0a::error::b
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
@@ -94,7 +118,7 @@ func TestAnnotationLimit(t *testing.T) {
 	for i := range 20 {
 		causes = append(causes, fmt.Sprintf("cause %d %s", i, strings.Repeat("x", 490)))
 	}
-	l.failure(causes, []string{"the hint"})
+	l.failure(causes)
 	lines := strings.Split(out.String(), "\n")
 	if len(lines[0]) > 4096+len("::error title=hubspoke-chain::") || !strings.HasSuffix(lines[0], "%0Aand 12 more, in the log") {
 		t.Errorf("the annotation has %d characters and ends in %q", len(lines[0]), lines[0][len(lines[0])-40:])
@@ -106,7 +130,8 @@ func TestAnnotationLimit(t *testing.T) {
 	}
 
 	l, out = newLog()
-	l.failure([]string{strings.Repeat("\x00", 5000)}, []string{strings.Repeat("h", 20000)})
+	l.failure([]string{strings.Repeat("\x00", 5000)})
+	l.explanation(diagnose.Explanation{Causes: []diagnose.Cause{{Title: strings.Repeat("h", 20000)}}})
 	for _, line := range strings.Split(out.String(), "\n") {
 		if len(line) > 4000 {
 			t.Errorf("a line of %d bytes", len(line))
@@ -131,6 +156,32 @@ func FuzzDefused(f *testing.F) {
 		}
 		if n := len(printable(s)); n > maxLine+len("... (18446744073709551615 bytes)") {
 			t.Errorf("a line of %d bytes", n)
+		}
+	})
+}
+
+// FuzzMarkdown looks for a code block that ends early, and for a value in a line that is outside of its code span.
+func FuzzMarkdown(f *testing.F) {
+	for _, s := range []string{"```", "a\n```\nb", "````x", `"`, `a\"b`, "x\\", "`", "<img>", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		text := strings.Split(block("sh", strings.Split(s, "\n")), "\n")
+		fence := strings.TrimSuffix(text[0], "sh")
+		for _, line := range text[1 : len(text)-2] {
+			if strings.HasPrefix(strings.TrimLeft(line, " "), fence) || !oneLine(line) {
+				t.Errorf("%q comes out as %q", s, text)
+			}
+		}
+		if text[len(text)-2] != fence || len(fence) < 3 {
+			t.Errorf("%q comes out as %q", s, text)
+		}
+		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+		if got, want := prose("it is "+quoted+", is it?"), "it is "+span(s, maxLine)+", is it?"; got != want {
+			t.Errorf("%q comes out as %q, want %q", s, got, want)
+		}
+		if got := prose(s); !oneLine(got) || strings.Contains(got, "<") && !strings.Contains(got, "\\<") && !strings.Contains(got, "`") {
+			t.Errorf("%q comes out as %q", s, got)
 		}
 	})
 }

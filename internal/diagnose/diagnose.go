@@ -1,247 +1,168 @@
-// Package diagnose turns a failed hop into its cause and the change that mends it. It is pure: the
-// error and what is known of the run go in, text comes out. The text holds what came from outside,
-// in Go quotes; printing it safely is left to the caller.
+// Package diagnose turns a failed hop into its likely causes, what speaks for each, and what to paste. It is
+// pure: the error and what is known of the run go in, text comes out. Every line of it is one line, of
+// bounded length and without a character that does not print. What came from outside stands between double
+// quotes, or in a snippet; keeping it from meaning anything where it is shown is left to the caller.
 package diagnose
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
 )
 
-// Run is what is known of the run that failed.
+// Run is what is known of the run that failed. What is empty is not known, or was not set.
 type Run struct {
-	Hub      hop.ARN
-	Spoke    hop.ARN
-	Region   string
-	Audience string
-	Claims   idtoken.Claims // empty when no token was minted
-	Tagged   bool           // session tags were to be sent
+	Hub, Spoke hop.ARN
+	Region     string
+	Endpoint   string // HOST:PORT of an STS endpoint that stands in for the region's
+	Proxy      string // HOST:PORT
+	Audience   string
+	Claims     idtoken.Claims // empty when no token was minted
+
+	SessionName       string
+	Duration          time.Duration // of the spoke's session
+	Tags              []hop.Tag     // session tags that were to be sent
+	TransitiveTagKeys []string
+	SourceIdentity    string
+	ExternalID        bool // one was sent; its value is not told
+	InlinePolicy      bool // an inline session policy was passed for the spoke's session
+	ManagedPolicies   bool // managed ones were
+
+	Attempts int           // of one call
+	Timeout  time.Duration // of the whole step
+
+	Event      string // that started the run, pull_request for example
+	Actor      string
+	Repository string // OWNER/REPO
+	ID         string // of the run, digits
+	Head       string // OWNER/REPO that the pull request comes from
 }
 
 // Explanation is what to tell the user.
 type Explanation struct {
-	Cause string   // one line: what went wrong
-	Hints []string // one line each: the evidence first, then what to change
+	Cause   string   // one line: what went wrong, in the words of the answer, and the likeliest cause
+	Certain bool     // the answer leaves only one cause
+	Causes  []Cause  // the likeliest first; empty when the error says all that there is to say
+	Decide  []string // the lines of one shell command that tells the causes apart; empty when there is none
 }
 
-// Explain finds the cause of a failed hop. It claims only what the answer allows: where AWS answers
-// several mistakes with the same words, it says so.
+// Cause is one thing that may have gone wrong.
+type Cause struct {
+	Title    string   // one line, as a clause: "the hub role does not exist"
+	Evidence []string // one line each: what is known of this run that bears on it
+	Fix      string   // one line: what to do
+	Snippet  Snippet  // what to paste; empty when there is nothing
+}
+
+// Snippet is text to paste, of several lines, filled in with the run's own values.
+type Snippet struct {
+	Language string // yaml, json or sh
+	Where    string // one line: what it is for
+	Text     string // without a line end behind the last line
+}
+
+// Explain finds what may have gone wrong. It claims only what the answer allows: where AWS answers several
+// mistakes with the same words, all of them are given, ranked by what is known of the run.
 func Explain(err error, run Run) Explanation {
+	if err == nil {
+		return Explanation{}
+	}
 	var failure *hop.Error
 	if !errors.As(err, &failure) {
-		return Explanation{Cause: err.Error()}
+		return Explanation{Cause: printable(err.Error(), maxFailure)}
 	}
-	x := Explanation{Cause: failure.Error()}
+	x := explainer{run, failure}.explain()
+	x.dropTooLong()
+	x.Cause = printable(failure.Error(), maxFailure)
 	switch {
-	case errors.Is(err, context.Canceled):
-		x.Hints = []string{"the runner stopped the step: the job was cancelled, or timeout-minutes was over; nothing was exported"}
-	case errors.Is(err, context.DeadlineExceeded) && failure.Status == 0 && (failure.Stage == hop.StageHub || failure.Stage == hop.StageSpoke):
-		x.Hints = unreachable(failure)
-	case failure.Stage == hop.StageToken:
-		x.Hints = token(failure)
-	case failure.Stage == hop.StageExport:
-		x.Hints = []string{"nothing was exported; later steps see no credentials of this hop"}
-	case failure.HasCode("InvalidIdentityToken"):
-		x.Hints = identityToken(failure, run)
-	case failure.HasCode("AccessDenied") && failure.Stage == hop.StageHub:
-		x.Hints = hubRefused(run)
-	case failure.Denies("sts:TagSession"):
-		x.Hints = tagSession(run)
-	case failure.Denies("sts:SetSourceIdentity"):
-		x.Hints = bothSides(run, "sts:SetSourceIdentity", "or leave source-identity empty, if no role before it in the chain has set one")
-	case failure.HasCode("AccessDenied"):
-		x.Hints = spokeRefused(failure, run)
+	case len(x.Causes) == 0:
+	case x.Certain:
+		x.Cause += "; " + x.Causes[0].Title
 	default:
-		x.Hints = other(failure, run)
+		x.Cause += "; likely: " + x.Causes[0].Title
 	}
 	return x
 }
 
-func token(failure *hop.Error) []string {
-	var minting *idtoken.Error
-	if !errors.As(failure, &minting) {
-		return nil
-	}
-	switch {
-	case minting.MissingEnv != "":
-		return []string{
-			"the runner sets " + minting.MissingEnv + " only for a job that may ask for a token; add to the job, or to the whole workflow:",
-			"    permissions:",
-			"      id-token: write",
-			"      contents: read   # naming one permission drops all others, and actions/checkout needs this one",
-			"a pull request from a fork gets no token whatever the workflow says, and neither does a run that Dependabot started with read-only permissions",
-			"a reusable workflow gets no more than its caller grants: the calling job needs the permission too",
-		}
-	case minting.NotInJob:
-		return []string{fmt.Sprintf("GitHub was asked %d times; a job that has just started may not be marked as running yet, so run it again", minting.Attempts)}
-	case minting.Status == http.StatusUnauthorized, minting.Status == http.StatusForbidden:
-		return []string{"the runner's request token was refused; it is good only while the job that it was made for is running"}
-	case minting.Status == http.StatusTooManyRequests, minting.Status >= 500, minting.Err != nil && minting.Status == 0:
-		return []string{fmt.Sprintf("GitHub's token endpoint was asked %d times; see https://www.githubstatus.com, and raise retry-max-attempts and action-timeout-s to wait longer", minting.Attempts)}
-	}
-	return []string{"something between the runner and GitHub answered in its place: look for a proxy, or a variable ACTIONS_ID_TOKEN_REQUEST_URL that an earlier step has set"}
-}
-
-// subject shows what the token said of the job, the evidence in every refusal at the hub.
-func subject(run Run) []string {
-	return []string{
-		fmt.Sprintf("the token's subject is %q (%s form)", run.Claims.Subject, run.Claims.Form()),
-		fmt.Sprintf("the token's audience is %q", strings.Join(run.Claims.Audience, ", ")),
-	}
-}
-
-func hubRefused(run Run) []string {
-	issuer := provider(run)
-	hints := subject(run)
-	switch run.Claims.Form() {
-	case idtoken.Immutable:
-		hints = append(hints, "an immutable subject carries the ids of owner and repository; a trust policy that still names repo:OWNER/REPO:... does not match it")
-	case idtoken.Legacy:
-		hints = append(hints, "a legacy subject carries no ids; a trust policy written for repo:OWNER@OWNER-ID/REPO@REPO-ID:... does not match it")
-	case idtoken.Customized:
-		hints = append(hints, "the subject is of neither of GitHub's standard forms: the organisation or the repository has customized its subject claim")
-	}
-	return append(hints,
-		fmt.Sprintf("AWS gives this one answer whether the role does not exist, its trust policy names another provider, or a condition fails; what AWS has: aws iam get-role --role-name %s (in account %s)", run.Hub.Name, run.Hub.AccountID),
-		"for this run the trust policy of the hub role needs this statement, or one as good:",
-		"    "+statement("sts:AssumeRoleWithWebIdentity", map[string]string{"Federated": "arn:" + run.Hub.Partition + ":iam::" + run.Hub.AccountID + ":oidc-provider/" + issuer},
-			map[string]map[string]string{"StringEquals": {issuer + ":aud": first(run.Claims.Audience), issuer + ":sub": run.Claims.Subject}}),
-	)
-}
-
-func identityToken(failure *hop.Error, run Run) []string {
-	issuer := provider(run)
-	if strings.HasPrefix(failure.Message, "Couldn't retrieve verification key") {
-		return []string{"AWS could not fetch the keys of " + issuer + "; that passes by itself, and the call was repeated retry-max-attempts times; run the job again"}
-	}
-	hints := append(subject(run),
-		fmt.Sprintf("AWS does not say which of two: account %s has no OIDC provider for https://%s, or that provider does not list the audience %q", run.Hub.AccountID, issuer, run.Audience))
-	arn := "arn:" + run.Hub.Partition + ":iam::" + run.Hub.AccountID + ":oidc-provider/" + issuer
-	return append(hints,
-		"what AWS has: aws iam get-open-id-connect-provider --open-id-connect-provider-arn "+arn,
-		fmt.Sprintf("if there is none: aws iam create-open-id-connect-provider --url https://%s --client-id-list %s", issuer, run.Audience),
-		fmt.Sprintf("if it lacks the audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s", arn, run.Audience),
-	)
-}
-
-func spokeRefused(failure *hop.Error, run Run) []string {
-	if strings.Contains(failure.Message, "no identity-based policy allows") {
-		return []string{
-			fmt.Sprintf("the hub role's own permission policy does not allow it; add to a policy of %s:", run.Hub),
-			"    " + hubPermission(run),
+// dropTooLong leaves out what a log or a summary would have to cut, since a part of it is worse than nothing.
+func (x *Explanation) dropTooLong() {
+	tooLong := func(line string) bool { return len(line) > maxPaste }
+	for i := range x.Causes {
+		if slices.ContainsFunc(strings.Split(x.Causes[i].Snippet.Text, "\n"), tooLong) {
+			x.Causes[i].Snippet = Snippet{}
 		}
 	}
-	hints := []string{
-		"AWS gives this one answer whether the spoke role does not exist, its trust policy does not name the hub role, or one of its conditions (sts:ExternalId, tags) fails",
+	if slices.ContainsFunc(x.Decide, tooLong) {
+		x.Decide = nil
 	}
-	hints = append(hints, bothSides(run, "sts:AssumeRole", "")...)
-	return append(hints,
-		fmt.Sprintf("what AWS has: aws iam get-role --role-name %s (in account %s)", run.Spoke.Name, run.Spoke.AccountID),
-		"a hub role that was deleted and made again is another principal: save the spoke's trust policy anew",
-	)
 }
 
-func tagSession(run Run) []string {
-	return bothSides(run, "sts:TagSession", "or, to hop without session tags, set role-skip-session-tagging: true on this step")
+// explainer is one failure of one run.
+type explainer struct {
+	Run
+	failure *hop.Error
 }
 
-// bothSides shows the statement for either account: across accounts both must allow every action.
-func bothSides(run Run, action, otherwise string) []string {
-	actions := []string{"sts:AssumeRole", "sts:TagSession"}
-	if action == "sts:SetSourceIdentity" {
-		actions = append(actions, action)
-	}
-	if !run.Tagged {
-		actions = []string{action}
-	}
-	hints := []string{
-		fmt.Sprintf("the trust policy of %s must allow %s to the hub role:", run.Spoke, action),
-		"    " + statement(actions, map[string]string{"AWS": run.Hub.String()}, nil),
-		fmt.Sprintf("and a permission policy of %s must allow it on the spoke:", run.Hub),
-		"    " + hubPermission(run),
-	}
-	if otherwise != "" {
-		hints = append(hints, otherwise)
-	}
-	return hints
-}
-
-func hubPermission(run Run) string {
-	return marshal(struct {
-		Effect   string
-		Action   []string
-		Resource string
-	}{"Allow", []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}, run.Spoke.String()})
-}
-
-func other(failure *hop.Error, run Run) []string {
+func (e explainer) explain() Explanation {
+	f := e.failure
+	asked := f.Stage == hop.StageHub || f.Stage == hop.StageSpoke
 	switch {
-	case failure.HasCode("ExpiredToken"):
-		return []string{"the clock of this machine or the time between minting and asking is off: a token is good for five minutes and AWS allows five more"}
-	case failure.HasCode("RegionDisabledException"):
-		return []string{fmt.Sprintf("activate STS in %s in that account (IAM console, Account settings), or set aws-region to one that is active", run.Region)}
-	case failure.HasCode("PackedPolicyTooLarge"):
-		return []string{"the session tags, with the session policies, are too large even without the ones that may go; shorten custom-tags or set role-skip-session-tagging: true"}
-	case strings.Contains(failure.Message, "MaxSessionDuration"):
-		return []string{fmt.Sprintf("lower role-duration-seconds to what %s allows: aws iam get-role --role-name %s --query Role.MaxSessionDuration", failure.Role, roleName(failure, run))}
-	case failure.HasCode("SignatureDoesNotMatch"), failure.HasCode("InvalidClientTokenId"):
-		return []string{"AWS did not accept the hub session's signature: look at this machine's clock, and at anything between it and AWS that changes requests"}
-	case strings.Contains(failure.Code, "hrottl"), failure.Status >= 500:
-		return []string{"AWS did not recover in the attempts made; raise retry-max-attempts and action-timeout-s to wait longer"}
-	case failure.Code == "" && failure.Status == 0:
-		return unreachable(failure)
-	case failure.Code == "":
-		return []string{"what answered is not AWS STS: look at sts-endpoint, and for a proxy in between"}
+	case errors.Is(f, context.Canceled):
+		return certain(Cause{
+			Title:    "the runner stopped the step",
+			Evidence: []string{"the job was cancelled, or its timeout-minutes were over"},
+			Fix:      "nothing was exported and nothing is half done: run the job again",
+		})
+	case f.Stage == hop.StageToken:
+		return e.token()
+	case f.Stage == hop.StageExport:
+		return e.export()
+	case asked && f.Code == "":
+		return e.noAnswer()
+	case f.HasCode("InvalidIdentityToken"), f.HasCode("IDPCommunicationError"), f.HasCode("IDPRejectedClaim"):
+		return e.identityToken()
+	case f.HasCode("AccessDenied") && f.Stage == hop.StageHub:
+		return e.hubRefused()
+	case f.HasCode("AccessDenied"):
+		return e.spokeRefused()
 	}
-	return nil
+	return e.refusedRequest()
 }
 
-func unreachable(*hop.Error) []string {
-	return []string{"nothing that counts as an answer came from AWS STS: look at aws-region, sts-endpoint, http-proxy and the network's rules; action-timeout-s bounds the whole step"}
+// certain is an explanation with one cause that the answer itself names.
+func certain(c Cause) Explanation { return Explanation{Certain: true, Causes: []Cause{c}} }
+
+// likely is an explanation with the one cause that the answer points to, and does not name.
+func likely(c Cause) Explanation { return Explanation{Causes: []Cause{c}} }
+
+// weighed is a cause and how likely the evidence makes it, from 0 to 100. The numbers only rank.
+type weighed struct {
+	weight int
+	Cause
 }
 
-func roleName(failure *hop.Error, run Run) string {
-	if failure.Stage == hop.StageHub {
-		return run.Hub.Name
+// rank puts the likeliest first and leaves out those of weight 0.
+func rank(causes ...weighed) []Cause {
+	slices.SortStableFunc(causes, func(a, b weighed) int { return cmp.Compare(b.weight, a.weight) })
+	var ranked []Cause
+	for _, c := range causes {
+		if c.weight > 0 {
+			ranked = append(ranked, c.Cause)
+		}
 	}
-	return run.Spoke.Name
+	return ranked
 }
 
-// provider is the issuer as IAM names it, without the scheme.
-func provider(run Run) string {
-	if issuer, found := strings.CutPrefix(run.Claims.Issuer, "https://"); found {
-		return issuer
+// when gives a weight for a condition that holds, and another for one that does not.
+func when(condition bool, yes, no int) int {
+	if condition {
+		return yes
 	}
-	return "token.actions.githubusercontent.com"
-}
-
-func first(s []string) string {
-	if len(s) == 0 {
-		return ""
-	}
-	return s[0]
-}
-
-func statement(action any, principal map[string]string, condition map[string]map[string]string) string {
-	return marshal(struct {
-		Effect    string
-		Principal map[string]string
-		Action    any
-		Condition map[string]map[string]string `json:",omitempty"`
-	}{"Allow", principal, action, condition})
-}
-
-func marshal(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return string(text)
+	return no
 }

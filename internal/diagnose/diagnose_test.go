@@ -3,11 +3,16 @@ package diagnose
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
@@ -19,15 +24,32 @@ const (
 	user  = "User: arn:aws:sts::123456789012:assumed-role/hub/gh-1-1 is not authorized to perform: "
 )
 
-// run is a run whose token has this subject.
-func run(t *testing.T, subject string) Run {
+// claims are those of a token that says this beside what it must say.
+func claims(t testing.TB, more map[string]string) idtoken.Claims {
 	t.Helper()
-	payload := fmt.Sprintf(`{"sub":%q,"iss":"https://token.actions.githubusercontent.com","aud":"sts.amazonaws.com"}`, subject)
-	claims, err := idtoken.ParseClaims("eyJ." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".sig")
+	all := map[string]string{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com"}
+	for name, value := range more {
+		all[name] = value
+	}
+	payload, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Run{Region: "us-east-1", Audience: "sts.amazonaws.com", Claims: claims, Tagged: true}
+	c, err := idtoken.ParseClaims("eyJ." + base64.RawURLEncoding.EncodeToString(payload) + ".sig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// run is a run whose token has this subject.
+func run(t testing.TB, subject string) Run {
+	t.Helper()
+	r := Run{
+		Region: "us-east-1", Audience: "sts.amazonaws.com", Claims: claims(t, map[string]string{"sub": subject}),
+		SessionName: "gh-1-1", Duration: time.Hour, Tags: []hop.Tag{{Key: "GitHub", Value: "Actions"}}, Attempts: 5, Timeout: time.Minute,
+	}
+	var err error
 	if r.Hub, err = hop.ParseRoleARN(hub); err != nil {
 		t.Fatal(err)
 	}
@@ -37,134 +59,304 @@ func run(t *testing.T, subject string) Run {
 	return r
 }
 
-func refused(stage hop.Stage, role, code, message string) error {
+func refused(stage hop.Stage, code, message string) *hop.Error {
+	role := hub
+	if stage == hop.StageSpoke {
+		role = spoke
+	}
 	return &hop.Error{Stage: stage, Role: role, Code: code, Message: message, RequestID: "1f2e", Status: 403}
 }
 
-// TestFiveFailures are the failures that every user of a hub role meets first, in the words that the
-// user reads.
-func TestFiveFailures(t *testing.T) {
+func minting(e idtoken.Error) *hop.Error { return &hop.Error{Stage: hop.StageToken, Err: &e} }
+
+// TestWhole has two explanations in full; testdata/failures of the command has those of 67 failures, as the
+// log and the summary show them.
+func TestWhole(t *testing.T) {
 	t.Parallel()
-	const legacy, immutable = "repo:o/r:ref:refs/heads/main", "repo:o@12/r@34:ref:refs/heads/main"
-	const provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-	const permission = `    {"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Resource":"` + spoke + `"}`
-	const trust = `    {"Effect":"Allow","Principal":{"AWS":"` + hub + `"},"Action":["sts:AssumeRole","sts:TagSession"]}`
-	oneAnswer := "AWS gives this one answer whether the role does not exist, its trust policy names another provider, or a condition fails; what AWS has: aws iam get-role --role-name hub (in account 123456789012)"
-	statement := func(subject string) string {
-		return `    {"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com","token.actions.githubusercontent.com:sub":"` + subject + `"}}}`
+	got := Explain(refused(hop.StageHub, "InvalidIdentityToken", "Incorrect token audience"), run(t, "repo:o/r:pull_request"))
+	want := Explanation{
+		Cause: "assuming hub role " + hub + `: InvalidIdentityToken: Incorrect token audience (request 1f2e); the OIDC provider in account 123456789012 ` +
+			`does not list the audience "sts.amazonaws.com"`,
+		Certain: true,
+		Causes: []Cause{{
+			Title:    `the OIDC provider in account 123456789012 does not list the audience "sts.amazonaws.com"`,
+			Evidence: []string{`the token's audience is "sts.amazonaws.com"`},
+			Fix:      "add the audience to the provider, or ask for one that it has; the default is sts.amazonaws.com",
+			Snippet: Snippet{"sh", "account 123456789012", "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn " +
+				"arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com --client-id sts.amazonaws.com"},
+		}},
 	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%#v\nwant\n%#v", got, want)
+	}
+
+	got = Explain(minting(idtoken.Error{MissingEnv: "ACTIONS_ID_TOKEN_REQUEST_URL", Attempts: 1}), run(t, ""))
+	want = Explanation{
+		Cause: "minting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_URL (ensure the job has permissions: id-token: write); " +
+			"likely: the job does not have the permission id-token: write",
+		Causes: []Cause{
+			{
+				Title:    "the job does not have the permission id-token: write",
+				Evidence: []string{"ACTIONS_ID_TOKEN_REQUEST_URL is not set: the runner sets it only for a job that may ask for a token"},
+				Fix:      "add it to the job, or to the whole workflow; the log of the job's first step, Set up job, lists what it has",
+				Snippet: Snippet{"yaml", "the job, in the workflow", "permissions:\n  id-token: write\n" +
+					"  contents: read # naming one permission drops all others, and actions/checkout needs this one"},
+			},
+			{
+				Title: "the job is in a reusable workflow, and the job that calls it does not grant the permission",
+				Fix:   "a reusable workflow gets no more than its caller grants: give the calling job the permission too",
+				Snippet: Snippet{"yaml", "the calling job, in the caller's workflow", "permissions:\n  id-token: write\n" +
+					"  contents: read # naming one permission drops all others, and actions/checkout needs this one"},
+			},
+		},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%#v\nwant\n%#v", got, want)
+	}
+}
+
+// TestCauses takes each kind of failure to the titles of its causes: one with "=" before it is certain.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	const (
+		legacy, immutable = "repo:o/r:environment:e", "repo:o@12/r@34:environment:e"
+		hubPolicies       = "the permission policies of the hub role do not allow "
+		hubTrust          = "the trust policy of the hub role "
+		spokeTrust        = "the trust policy of the spoke role "
+		gone              = "the hub role does not exist, or its trust policy names another principal than the OIDC provider"
+		spelling          = hubTrust + "writes the subject in another case, or has a * where StringEquals takes it literally"
+		claim             = hubTrust + "has a condition on another claim, and that fails"
+		audience          = hubTrust + `wants another audience than "sts.amazonaws.com"`
+		clock             = "this machine's clock is wrong"
+		unreached         = "the runner does not reach "
+		changes           = "something between the runner and AWS changes requests"
+		recreated         = "the hub role was deleted and made again since the trust policy was saved"
+		missing           = "the spoke role does not exist"
+		notNamed          = spokeTrust + "does not name the hub role"
+		condition         = spokeTrust + "wants a tag, a source identity or a subject that this run does not have"
+		forked            = "the run is for a pull request from a fork, and GitHub gives such runs no ID token|" +
+			"the job does not have the permission id-token: write|the job is in a reusable workflow, and the job that calls it does not grant the permission"
+		trouble = "AWS STS is in trouble in this region, or a proxy in front of it"
+	)
+	denied := func(action, reason string) *hop.Error {
+		return refused(hop.StageSpoke, "AccessDenied", user+action+" on resource: "+spoke+reason)
+	}
+	webDenied := refused(hop.StageHub, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 	for _, test := range []struct {
-		name, subject string
-		err           error
-		cause         string
-		hints         []string
+		name   string
+		err    error
+		change func(*Run)
+		want   string
 	}{
-		{"no id-token: write", "", &hop.Error{Stage: hop.StageToken, Err: &idtoken.Error{MissingEnv: "ACTIONS_ID_TOKEN_REQUEST_URL", Attempts: 1}},
-			"minting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_URL (ensure the job has permissions: id-token: write)", []string{
-				"the runner sets ACTIONS_ID_TOKEN_REQUEST_URL only for a job that may ask for a token; add to the job, or to the whole workflow:",
-				"    permissions:",
-				"      id-token: write",
-				"      contents: read   # naming one permission drops all others, and actions/checkout needs this one",
-				"a pull request from a fork gets no token whatever the workflow says, and neither does a run that Dependabot started with read-only permissions",
-				"a reusable workflow gets no more than its caller grants: the calling job needs the permission too",
-			}},
-		{"the hub refuses a legacy subject", legacy, refused(hop.StageHub, hub, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
-			"assuming hub role " + hub + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (request 1f2e)", []string{
-				`the token's subject is "repo:o/r:ref:refs/heads/main" (legacy form)`,
-				`the token's audience is "sts.amazonaws.com"`,
-				"a legacy subject carries no ids; a trust policy written for repo:OWNER@OWNER-ID/REPO@REPO-ID:... does not match it",
-				oneAnswer, "for this run the trust policy of the hub role needs this statement, or one as good:", statement(legacy),
-			}},
-		{"the hub refuses an immutable subject", immutable, refused(hop.StageHub, hub, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
-			"assuming hub role " + hub + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (request 1f2e)", []string{
-				`the token's subject is "repo:o@12/r@34:ref:refs/heads/main" (immutable form)`,
-				`the token's audience is "sts.amazonaws.com"`,
-				"an immutable subject carries the ids of owner and repository; a trust policy that still names repo:OWNER/REPO:... does not match it",
-				oneAnswer, "for this run the trust policy of the hub role needs this statement, or one as good:", statement(immutable),
-			}},
-		{"the spoke refuses sts:AssumeRole", legacy, refused(hop.StageSpoke, spoke, "AccessDenied", user+"sts:AssumeRole on resource: "+spoke),
-			"assuming spoke role " + spoke + ": AccessDenied: " + user + "sts:AssumeRole on resource: " + spoke + " (request 1f2e)", []string{
-				"AWS gives this one answer whether the spoke role does not exist, its trust policy does not name the hub role, or one of its conditions (sts:ExternalId, tags) fails",
-				"the trust policy of " + spoke + " must allow sts:AssumeRole to the hub role:", trust,
-				"and a permission policy of " + hub + " must allow it on the spoke:", permission,
-				"what AWS has: aws iam get-role --role-name deploy (in account 222222222222)",
-				"a hub role that was deleted and made again is another principal: save the spoke's trust policy anew",
-			}},
-		{"the hub's own policy does not allow it", legacy, refused(hop.StageSpoke, spoke, "AccessDenied", user+"sts:AssumeRole on resource: "+spoke+" because no identity-based policy allows the sts:AssumeRole action"),
-			"assuming spoke role " + spoke + ": AccessDenied: " + user + "sts:AssumeRole on resource: " + spoke + " because no identity-based policy allows the sts:AssumeRole action (request 1f2e)", []string{
-				"the hub role's own permission policy does not allow it; add to a policy of " + hub + ":", permission,
-			}},
-		{"the spoke refuses sts:TagSession", legacy, refused(hop.StageSpoke, spoke, "AccessDenied", user+"sts:TagSession on resource: "+spoke),
-			"assuming spoke role " + spoke + ": AccessDenied: " + user + "sts:TagSession on resource: " + spoke + " (request 1f2e)", []string{
-				"the trust policy of " + spoke + " must allow sts:TagSession to the hub role:", trust,
-				"and a permission policy of " + hub + " must allow it on the spoke:", permission,
-				"or, to hop without session tags, set role-skip-session-tagging: true on this step",
-			}},
-		{"no provider, or not this audience", legacy, refused(hop.StageHub, hub, "InvalidIdentityToken", "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements."),
-			"assuming hub role " + hub + ": InvalidIdentityToken: The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements. (request 1f2e)", []string{
-				`the token's subject is "repo:o/r:ref:refs/heads/main" (legacy form)`,
-				`the token's audience is "sts.amazonaws.com"`,
-				`AWS does not say which of two: account 123456789012 has no OIDC provider for https://token.actions.githubusercontent.com, or that provider does not list the audience "sts.amazonaws.com"`,
-				"what AWS has: aws iam get-open-id-connect-provider --open-id-connect-provider-arn " + provider,
-				"if there is none: aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list sts.amazonaws.com",
-				"if it lacks the audience: aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn " + provider + " --client-id sts.amazonaws.com",
-			}},
+		{"nothing", nil, nil, ""},
+		{"another error", errors.New("x"), nil, ""},
+		{"cancelled", &hop.Error{Stage: hop.StageSpoke, Role: spoke, Err: context.Canceled}, nil, "=the runner stopped the step"},
+		{"no time for GitHub", &hop.Error{Stage: hop.StageToken, Err: context.DeadlineExceeded}, nil, "GitHub's token endpoint was too slow"},
+		{"something else when minting", &hop.Error{Stage: hop.StageToken, Err: errors.New("x")}, nil, ""},
+		{"job not running", minting(idtoken.Error{NotInJob: true, Status: 403, Attempts: 5}), nil, "=GitHub does not hold the job to be running"},
+		{"request token", minting(idtoken.Error{Status: 401}), nil, "GitHub does not take the runner's request token"},
+		{"GitHub throttles", minting(idtoken.Error{Status: 429, Attempts: 5}), nil, "GitHub throttles requests for tokens"},
+		{"GitHub is down", minting(idtoken.Error{Status: 503, Attempts: 5}), nil, "GitHub's token service is in trouble"},
+		{"GitHub is silent", minting(idtoken.Error{Err: errors.New("x"), Attempts: 5}), nil, unreached + "GitHub's token endpoint"},
+		{"GitHub without a cause", minting(idtoken.Error{}), nil, unreached + "GitHub's token endpoint"},
+		{"not GitHub", minting(idtoken.Error{Status: 200, Err: errors.New("x")}), nil,
+			"something between the runner and GitHub answered in its place|ACTIONS_ID_TOKEN_REQUEST_URL is not what the runner set"},
+		{"fork", minting(idtoken.Error{MissingEnv: "X"}), func(r *Run) { r.Event, r.Head, r.Repository = "pull_request", "x/r", "o/r" },
+			forked},
+		{"perhaps a fork", minting(idtoken.Error{MissingEnv: "X"}), func(r *Run) { r.Event = "pull_request" },
+			forked},
+
+		{"hub, legacy", webDenied, nil, hubTrust + `does not let in the environment "e"|` + hubTrust + "names the repository with its ids, and this token's subject has none|" +
+			claim + "|" + spelling + "|" + gone + "|" + audience},
+		{"hub, immutable", webDenied, func(r *Run) { r.Claims = claims(t, map[string]string{"sub": immutable}) },
+			hubTrust + "names the repository without its ids, or in the withdrawn form with hyphens|" + hubTrust + `does not let in the environment "e"|` +
+				claim + "|" + spelling + "|" + gone + "|" + audience},
+		{"hub, capitals", webDenied, func(r *Run) { r.Claims = claims(t, map[string]string{"sub": "repo:o/r:ref:refs/heads/Main"}) },
+			hubTrust + `does not let in "refs/heads/Main" without an environment|` + spelling + "|" +
+				hubTrust + "names the repository with its ids, and this token's subject has none|" + claim + "|" + gone + "|" + audience},
+		{"hub, no token", webDenied, func(r *Run) { r.Claims = idtoken.Claims{} },
+			hubTrust + "does not expect a customized subject|" + claim + "|" + spelling + "|" + gone + "|" + audience},
+		{"no provider, legacy text", refused(hop.StageHub, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://x"), nil,
+			`=account 123456789012 has no OIDC provider for "https://token.actions.githubusercontent.com"`},
+		{"thumbprint", refused(hop.StageHub, "InvalidIdentityToken", "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"), nil,
+			"=the issuer's certificate is not the one whose thumbprint the OIDC provider has"},
+		{"keys", refused(hop.StageHub, "IDPCommunicationError", "x"), nil, "=AWS could not fetch the issuer's keys"},
+		{"not a JWT", refused(hop.StageHub, "InvalidIdentityToken", "The ID Token provided is not a valid JWT."), nil, "AWS does not take the token for what it is"},
+		{"expired token", refused(hop.StageHub, "ExpiredTokenException", "Token expired"), nil, "the token was too old when AWS got it: something on the way held the request back"},
+		{"expired token of a server", refused(hop.StageHub, "ExpiredTokenException", "Token expired"),
+			func(r *Run) {
+				r.Claims = claims(t, map[string]string{"iss": "https://git.example.com/_services/token"})
+			},
+			"the clock of the GitHub Enterprise Server is wrong|the token was too old when AWS got it: something on the way held the request back"},
+		{"hub's policy too large", refused(hop.StageHub, "PackedPolicyTooLarge", "x"), nil, "=what narrows the hub's session to this hop is larger than AWS takes"},
+
+		{"spoke", denied("sts:AssumeRole", ""), nil,
+			notNamed + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing + "|" + condition},
+		{"spoke with an external id", denied("sts:AssumeRole", ""), func(r *Run) { r.ExternalID = true },
+			spokeTrust + "wants another external id (sts:ExternalId)|" + notNamed + "|" + recreated + "|" + missing + "|" + condition},
+		{"spoke without tags", denied("sts:AssumeRole", ""), func(r *Run) { r.Tags = nil },
+			notNamed + "|" + condition + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing},
+		{"hub's side", denied("sts:TagSession", " because no identity-based policy allows the sts:TagSession action"), nil, "=" + hubPolicies + "sts:TagSession on the spoke"},
+		{"hub denies", denied("sts:AssumeRole", " with an explicit deny in an identity-based policy"), nil, "=a permission policy of the hub role denies sts:AssumeRole"},
+		{"spoke's side, named", refused(hop.StageSpoke, "AccessDenied", user+"sts:AssumeRole because no role trust policy allows the sts:AssumeRole action"), nil,
+			"=" + spokeTrust + "does not allow sts:AssumeRole"},
+		{"boundary", denied("sts:AssumeRole", " because no permissions boundary allows the sts:AssumeRole action"), nil, "=the permissions boundary of the hub role does not allow sts:AssumeRole"},
+		{"source identity that is set", denied("sts:SetSourceIdentity", ""), func(r *Run) {
+			r.SourceIdentity = "b"
+			r.Claims = claims(t, map[string]string{"sub": legacy, "https://aws.amazon.com/source_identity": "a"})
+		}, "the hub's session has a source identity already, which stays for the whole chain|" + spokeTrust + "does not allow sts:SetSourceIdentity to the hub role|" +
+			hubPolicies + "sts:SetSourceIdentity on the spoke"},
+		{"region", refused(hop.StageSpoke, "RegionDisabledException", "STS is not activated in this region for account:123456789012. Your"), nil,
+			`=STS is not activated in "us-east-1" for account 123456789012`},
+		{"region without an account", refused(hop.StageHub, "RegionDisabledException", "x"), nil, `=STS is not activated in "us-east-1" for an account of this hop`},
+		{"tag", refused(hop.StageSpoke, "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."), nil, "=AWS does not take the session tags"},
+		{"ARN", refused(hop.StageSpoke, "ValidationError", spoke+" is invalid"), nil, "=role-to-assume is not an ARN that AWS takes here"},
+		{"policy of the hub", refused(hop.StageHub, "MalformedPolicyDocument", "x"), nil, ""},
+		{"anything else", refused(hop.StageSpoke, "ValidationError", "x"), nil, ""},
+		{"signature", refused(hop.StageSpoke, "SignatureDoesNotMatch", "x"), nil, changes + "|" + clock},
+		{"clock", refused(hop.StageSpoke, "SignatureDoesNotMatch", "Signature not yet current: x"), nil, "=" + clock},
+
+		{"no time for AWS", &hop.Error{Stage: hop.StageHub, Err: context.DeadlineExceeded}, nil, "AWS STS was too slow, or something on the way drops what is sent to it"},
+		{"no name", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: lookup sts: no such host")}, nil, "the name of AWS STS is not known to the runner's DNS"},
+		{"no answer", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: refused")}, nil, unreached + "AWS STS"},
+		{"no proxy's refusal without a proxy", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: Forbidden")}, nil, unreached + "AWS STS"},
+		{"cut short", &hop.Error{Stage: hop.StageHub, Status: 200, Err: errors.New("the answer was cut short (HTTP 200)")}, nil, unreached + "AWS STS"},
+		{"gateway", &hop.Error{Stage: hop.StageHub, Status: 502, Err: errors.New("x")}, nil, trouble},
+		{"no time to export", &hop.Error{Stage: hop.StageExport, Err: context.DeadlineExceeded}, nil, "the step's time was over when AWS had answered"},
+		{"no room", &hop.Error{Stage: hop.StageExport, Err: errors.New("no space left on device")}, nil, "the runner's files for variables and outputs cannot be written"},
 	} {
-		x := Explain(test.err, run(t, test.subject))
-		if x.Cause != test.cause {
-			t.Errorf("%s:\n got %s\nwant %s", test.name, x.Cause, test.cause)
+		r := run(t, legacy)
+		if test.change != nil {
+			test.change(&r)
 		}
-		if !slices.Equal(x.Hints, test.hints) {
-			t.Errorf("%s:\n got\n%s\nwant\n%s", test.name, strings.Join(x.Hints, "\n"), strings.Join(test.hints, "\n"))
+		x := Explain(test.err, r)
+		var titles []string
+		for _, c := range x.Causes {
+			titles = append(titles, c.Title)
+		}
+		got := strings.Join(titles, "|")
+		if x.Certain {
+			got = "=" + got
+		}
+		if got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", test.name, strings.ReplaceAll(got, "|", "\n     "), strings.ReplaceAll(test.want, "|", "\n     "))
+		}
+		if test.err != nil && !strings.HasPrefix(x.Cause, test.err.Error()) {
+			t.Errorf("%s: the cause is %s", test.name, x.Cause)
+		}
+		if x.Certain && (len(x.Causes) != 1 || x.Decide != nil) {
+			t.Errorf("%s: certain with %d causes and a command that decides", test.name, len(x.Causes))
+		}
+		if len(x.Causes) > 0 && x.Causes[0].Fix == "" {
+			t.Errorf("%s: there is no fix", test.name)
 		}
 	}
 }
 
-// TestFirstHint takes every other failure to the first thing that is said of it; "" for nothing.
-func TestFirstHint(t *testing.T) {
+// TestSubjects has subjects from which a policy is made, and others from which none is.
+func TestSubjects(t *testing.T) {
 	t.Parallel()
-	minting := func(e idtoken.Error) error { return &hop.Error{Stage: hop.StageToken, Err: &e} }
-	unreachable := "nothing that counts as an answer came from AWS STS: look at aws-region, "
-	for _, test := range []struct {
-		name string
-		err  error
-		want string
-	}{
-		{"another error", errors.New("x"), ""},
-		{"cancelled", &hop.Error{Stage: hop.StageSpoke, Role: spoke, Err: context.Canceled}, "the runner stopped the step: "},
-		{"out of time at AWS", &hop.Error{Stage: hop.StageHub, Role: hub, Err: context.DeadlineExceeded}, unreachable},
-		{"out of time at GitHub", &hop.Error{Stage: hop.StageToken, Err: context.DeadlineExceeded}, ""},
-		{"out of time at the end", &hop.Error{Stage: hop.StageExport, Err: context.DeadlineExceeded}, "nothing was exported; "},
-		{"no room", &hop.Error{Stage: hop.StageExport, Err: errors.New("no space left on device")}, "nothing was exported; "},
-		{"no answer", &hop.Error{Stage: hop.StageHub, Role: hub, Err: errors.New("refused")}, unreachable},
-		{"a page", &hop.Error{Stage: hop.StageHub, Role: hub, Status: 200, Err: errors.New("x")}, "what answered is not AWS STS: "},
-		{"a broken gateway", &hop.Error{Stage: hop.StageHub, Role: hub, Status: 502, Err: errors.New("x")}, "AWS did not recover in the attempts made; "},
-		{"throttled", refused(hop.StageHub, hub, "Throttling", "Rate exceeded"), "AWS did not recover in the attempts made; "},
-		{"no key", refused(hop.StageHub, hub, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"), "AWS could not fetch the keys of token.actions.githubusercontent.com; "},
-		{"source identity", refused(hop.StageSpoke, spoke, "AccessDenied", user+"sts:SetSourceIdentity on resource: "+spoke), "the trust policy of " + spoke + " must allow sts:SetSourceIdentity to the hub role:"},
-		{"expired", refused(hop.StageHub, hub, "ExpiredTokenException", "Token expired"), "the clock of this machine or the time between minting and asking is off: "},
-		{"region off", refused(hop.StageHub, hub, "RegionDisabledException", "x"), "activate STS in us-east-1 in that account "},
-		{"tags too large", refused(hop.StageSpoke, spoke, "PackedPolicyTooLarge", "x"), "the session tags, with the session policies, are too large "},
-		{"too long", refused(hop.StageSpoke, spoke, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
-			"lower role-duration-seconds to what " + spoke + " allows: aws iam get-role --role-name deploy --query Role.MaxSessionDuration"},
-		{"signature", refused(hop.StageSpoke, spoke, "SignatureDoesNotMatch", "x"), "AWS did not accept the hub session's signature: "},
-		{"anything else", refused(hop.StageSpoke, spoke, "ValidationError", "x"), ""},
-		{"job not running", minting(idtoken.Error{NotInJob: true, Status: 403, Attempts: 5}), "GitHub was asked 5 times; "},
-		{"request token refused", minting(idtoken.Error{Status: 401}), "the runner's request token was refused; "},
-		{"GitHub is down", minting(idtoken.Error{Status: 503, Attempts: 5}), "GitHub's token endpoint was asked 5 times; "},
-		{"GitHub is silent", minting(idtoken.Error{Err: errors.New("x"), Attempts: 5}), "GitHub's token endpoint was asked 5 times; "},
-		{"not GitHub", minting(idtoken.Error{Status: 200, Err: errors.New("x")}), "something between the runner and GitHub answered in its place: "},
+	for _, test := range []struct{ issuer, subject, want string }{ // want is a part of the policy; empty for none
+		{"", "repo:o@1/r@2:environment:a%3Ab", `:sub": "repo:o@1/r@2:environment:a%3Ab"`},
+		{"", "repo:o/r:ref:refs/tags/v1", `:sub": "repo:o/r:ref:refs/tags/v1"`},
+		{"", "repo:o/r:pull_request", `:sub": "repo:o/r:pull_request"`},
+		{"/acme", "repo:o/r:pull_request", `oidc-provider/token.actions.githubusercontent.com/acme"`},
+		{"https://token.actions.acme.ghe.com", "repo:o/r:pull_request", `"token.actions.acme.ghe.com:sub"`},
+		{"https://git.example.com/_services/token", "repo:o/r:pull_request", `"git.example.com/_services/token:sub"`},
+		{"https://git.example.com", "repo:o/r:pull_request", ""},
+		{"", "repo:o/r:environment:a:job_workflow_ref:b", ""},
+		{"", "repo:o/r:ref:refs/pull/1/merge", ""},
+		{"", "repo:o/r:environment:*", ""},
+		{"", "repository_owner:o", ""},
+		{"", "", ""},
 	} {
-		x := Explain(test.err, run(t, "repo:o/r:pull_request"))
-		if x.Cause != test.err.Error() {
-			t.Errorf("%s: the cause is %s", test.name, x.Cause)
+		issuer := test.issuer
+		if !strings.HasPrefix(issuer, "https://") {
+			issuer = "https://token.actions.githubusercontent.com" + issuer
 		}
-		got := ""
-		if len(x.Hints) > 0 {
-			got = x.Hints[0]
+		r := run(t, "")
+		r.Claims = claims(t, map[string]string{"iss": issuer, "sub": test.subject})
+		e := explainer{r, webDenied()}
+		got := e.hubTrust()
+		if test.want == "" && got.Text != "" || !strings.Contains(got.Text, test.want) {
+			t.Errorf("%s %s: got %q", issuer, test.subject, got.Text)
 		}
-		if !strings.HasPrefix(got, test.want) || test.want == "" && got != "" {
-			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		if got.Text == "" && !strings.Contains(Explain(e.failure, r).Causes[0].Fix+Explain(e.failure, r).Causes[1].Fix, quoted(test.subject)) {
+			t.Errorf("%s: neither a policy nor the subject is shown", test.subject)
+		}
+	}
+}
+
+func webDenied() *hop.Error {
+	return refused(hop.StageHub, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+}
+
+// TestShell gives words to bash, which must read them as they were.
+func TestShell(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{
+		"plain-1.2/x@y:z", "", "a b", "it's", `a"b`, "$(touch x)", "`x`", "a\\b", "a\nb", "\x1b[31m", "##[error]x", "x##[y'z\\", "\u202egpj", "größe €", "\xff\xfe", "~", "*", "-x", "#x", "!x",
+	} {
+		quoted := shell(word)
+		if strings.ContainsFunc(quoted, func(c rune) bool { return !unicode.IsPrint(c) }) || strings.Contains(quoted, "##[") {
+			t.Errorf("%q becomes %s", word, quoted)
+		}
+		command := exec.Command("bash", "-c", "printf %s "+quoted)
+		command.Env = []string{"LC_ALL=C.UTF-8"}
+		if got, err := command.Output(); err != nil || string(got) != word {
+			t.Errorf("%q becomes %s, which bash reads as %q, %v", word, quoted, got, err)
+		}
+	}
+}
+
+// FuzzExplain looks for a panic, and for a line that is not one line of bounded length.
+func FuzzExplain(f *testing.F) {
+	subjects := []string{"repo:o@1/r@2:environment:e", "repo:o/r:ref:refs/heads/x", "x\n::error::y", "repo:o/r:environment:\u202e`\"", ""}
+	for i, code := range []string{
+		"AccessDenied", "InvalidIdentityToken", "ExpiredToken", "RegionDisabledException", "PackedPolicyTooLarge", "ValidationError", "SignatureDoesNotMatch",
+		"InvalidClientTokenId", "Throttling", "MalformedPolicyDocument", "InvalidParameterValue", "IDPCommunicationError", "", "x\r\n##[error]y",
+	} {
+		for stage := range 4 {
+			f.Add(stage, code, user+"sts:TagSession because no session policy allows\x00", 403, subjects[i%len(subjects)], "https://x/y\n", strings.Repeat("v", i*300))
+			f.Add(stage, code, "no answer from x: Forbidden", 0, subjects[(i+1)%len(subjects)], "", "http://\x1b")
+		}
+	}
+	f.Fuzz(func(t *testing.T, stage int, code, message string, status int, subject, issuer, value string) {
+		stages := []hop.Stage{hop.StageToken, hop.StageHub, hop.StageSpoke, hop.StageExport}
+		r := run(t, subject)
+		r.Claims = claims(t, map[string]string{"sub": subject, "iss": issuer, "actor": value, "job_workflow_ref": value, "workflow_ref": "x"})
+		r.Tags = append(r.Tags, hop.Tag{Key: value, Value: message})
+		r.Endpoint, r.Proxy, r.Actor, r.Event, r.Repository, r.ID, r.SourceIdentity, r.Audience = value, value, value, value, value, value, value, value
+		failure := &hop.Error{Stage: stages[uint(stage)%4], Role: hub, Code: code, Message: message, Status: status, RequestID: value}
+		if code == "" {
+			failure.Err = errors.New(message)
+			if failure.Stage == hop.StageToken {
+				failure.Err = &idtoken.Error{Status: status, Err: errors.New(message), MissingEnv: value}
+			}
+		}
+		for _, err := range []error{failure, fmt.Errorf("%s: %w", value, failure), errors.Join(errors.New(message), failure), errors.New(message)} {
+			checkLines(t, Explain(err, r))
+		}
+	})
+}
+
+func checkLines(t *testing.T, x Explanation) {
+	t.Helper()
+	lines := append([]string{x.Cause}, x.Decide...)
+	for _, c := range x.Causes {
+		lines = append(lines, c.Title, c.Fix, c.Snippet.Where)
+		lines = append(lines, c.Evidence...)
+		lines = append(lines, strings.Split(c.Snippet.Text, "\n")...)
+		if (c.Snippet.Text == "") != (c.Snippet == Snippet{}) || strings.HasSuffix(c.Snippet.Text, "\n") {
+			t.Errorf("half a snippet: %q", c.Snippet)
+		}
+	}
+	for _, line := range lines {
+		if !utf8.ValidString(line) || strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("not one line that prints: %q", line)
+		}
+		if len(line) > 12000 {
+			t.Errorf("a line of %d bytes", len(line))
 		}
 	}
 }

@@ -445,7 +445,7 @@ func TestHubPolicy(t *testing.T) {
 	}
 	want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
 		`"Resource":["arn:aws:iam::222222222222:role/deploy","arn:aws:iam::222222222222:role/${*}/a${?}b/${$}{aws:username}/${$}/r"]}]}`
-	if got := hubPolicy(spokes); got != want {
+	if got := HubPolicy(spokes); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -114,7 +114,7 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 		RoleSessionName:  aws.String(c.hop.SessionName),
 		WebIdentityToken: aws.String(token.Reveal()),
 		DurationSeconds:  aws.Int32(int32(hubDuration.Seconds())),
-		Policy:           aws.String(hubPolicy(c.hop.Spokes)),
+		Policy:           aws.String(HubPolicy(c.hop.Spokes)),
 	})
 	if err != nil {
 		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
@@ -132,8 +132,8 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 // Source: IAM user guide, "IAM policy elements: Variables and tags", special characters.
 var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
 
-// hubPolicy narrows the hub's session to what this hop does.
-func hubPolicy(spokes []Spoke) string {
+// HubPolicy is the inline session policy of the hub's session: it narrows it to what this hop does.
+func HubPolicy(spokes []Spoke) string {
 	type statement struct {
 		Effect           string
 		Action, Resource []string

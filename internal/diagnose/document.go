@@ -1,0 +1,181 @@
+package diagnose
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/policy"
+)
+
+// subject is a subject of GitHub's standard forms, taken apart.
+type subject struct {
+	repository policy.Repository
+	context    string // environment, pull_request or ref
+	value      string // of environment and ref
+}
+
+var standardSubject = regexp.MustCompile(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
+
+// subject reads the token's; false when the subject is customized or there is no token.
+func (e explainer) subject() (subject, bool) {
+	m := standardSubject.FindStringSubmatch(e.Claims.Subject)
+	if m == nil || e.Claims.Form() == idtoken.Customized {
+		return subject{}, false
+	}
+	repository, err := policy.ParseRepository(m[1])
+	if err != nil {
+		return subject{}, false
+	}
+	kind, value, _ := strings.Cut(m[2], ":")
+	return subject{repository, kind, strings.ReplaceAll(value, "%3A", ":")}, true // as GitHub escapes a colon
+}
+
+// issuer is the token's as IAM names it, without https://; github.com's when there is no token.
+func (e explainer) issuer() string {
+	if issuer, found := strings.CutPrefix(e.Claims.Issuer, "https://"); found {
+		return issuer
+	}
+	return policy.Issuer{}.String()
+}
+
+// provider is the ARN of the issuer's OIDC provider in the hub's account.
+func (e explainer) provider() string {
+	return "arn:" + e.Hub.Partition + ":iam::" + e.Hub.AccountID + ":oidc-provider/" + e.issuer()
+}
+
+// githubIssuer tells which of GitHub's issuers the token is from; false for any other.
+func (e explainer) githubIssuer() (policy.Issuer, bool) {
+	host, path, _ := strings.Cut(e.issuer(), "/")
+	residency, found := strings.CutPrefix(host, "token.actions.")
+	issuer := policy.Issuer{Enterprise: path}
+	switch {
+	case path == "_services/token":
+		issuer = policy.Issuer{GHES: host}
+	case found && strings.HasSuffix(residency, ".ghe.com"):
+		issuer.GHECom = strings.TrimSuffix(residency, ".ghe.com")
+	}
+	return issuer, issuer.String() == e.issuer()
+}
+
+// hubTrust is a trust policy of the hub that lets in exactly this job's subject. It is empty for a subject
+// that no policy of ours is made of, a customized one for example.
+func (e explainer) hubTrust() Snippet {
+	s, standard := e.subject()
+	issuer, known := e.githubIssuer()
+	if !standard || !known {
+		return Snippet{}
+	}
+	trust := policy.HubTrust{
+		Partition: e.Hub.Partition, AccountID: e.Hub.AccountID, Issuer: issuer, Audience: e.Audience,
+		Repositories: []policy.Repository{s.repository}, Form: policy.Form(e.Claims.Form()), PullRequest: s.context == "pull_request",
+	}
+	switch s.context {
+	case "environment":
+		trust.Environments = []string{s.value}
+	case "ref":
+		trust.Refs = []string{s.value}
+	}
+	return document("trust policy of "+quoted(e.Hub.String()), trust.Document)
+}
+
+// hubPermissions is a permission policy of the hub for this spoke.
+func (e explainer) hubPermissions() Snippet {
+	permissions := policy.HubPermissions{Spokes: []string{e.Spoke.String()}}
+	return document("permission policy of "+quoted(e.Hub.String()), permissions.Document)
+}
+
+// spokeTrust is a trust policy of the spoke that lets the hub in.
+func (e explainer) spokeTrust() Snippet {
+	return document("trust policy of "+quoted(e.Spoke.String()), policy.SpokeTrust{HubRole: e.Hub.String()}.Document)
+}
+
+// document is empty for values that IAM would not take: then there is nothing to paste.
+func document(where string, make func() ([]byte, error)) Snippet {
+	text, err := make()
+	if err != nil {
+		return Snippet{}
+	}
+	return Snippet{Language: "json", Where: where, Text: strings.TrimSuffix(string(text), "\n")}
+}
+
+// getRole reads a role as AWS has it.
+func getRole(name string) string { return "aws iam get-role --role-name " + shell(name) }
+
+// commandWidth is where a long command goes on in another line, in bytes.
+const commandWidth = 100
+
+// command writes a command, as many words a line as there is room for.
+func command(start []string, words []string) []string {
+	lines := start
+	for _, word := range words {
+		last := len(lines) - 1
+		if strings.HasPrefix(lines[last], "    ") && len(lines[last])+len(word) < commandWidth {
+			lines[last] += " " + word
+			continue
+		}
+		lines[last] += ` \`
+		lines = append(lines, "    "+word)
+	}
+	return lines
+}
+
+func credentialsOf(accountID string) string { return "# with credentials of account " + accountID }
+
+// simulateHub asks what the hub's trust policy, as AWS has it, says to this token.
+func (e explainer) simulateHub() []string {
+	words := []string{"| hubspoke-chain simulate --hub-trust - --hub-role-to-assume " + shell(e.Hub.String())}
+	words = append(words, e.subjectFlags()...)
+	if policy.CarriesClaims(e.issuer()) {
+		for _, name := range policy.ClaimNames {
+			if value := e.Claims.Get(name); value != "" {
+				words = append(words, "--claim "+shell(name+"="+value))
+			}
+		}
+	}
+	return command([]string{credentialsOf(e.Hub.AccountID), getRole(e.Hub.Name)}, words)
+}
+
+// subjectFlags are the token's claims that stay condition keys all along the chain.
+func (e explainer) subjectFlags() []string {
+	flags := []string{"--subject " + shell(e.Claims.Subject)}
+	if len(e.Claims.Audience) > 0 {
+		flags = append(flags, "--audience "+shell(e.Claims.Audience[0]))
+	}
+	if e.issuer() != (policy.Issuer{}).String() {
+		flags = append(flags, "--issuer "+shell("https://"+e.issuer()))
+	}
+	return flags
+}
+
+// simulateSpoke asks what the spoke's trust policy, as AWS has it, says to the hub's session. For the hub's
+// own side it takes permissions that allow the hop, so that a refusal is the spoke's.
+func (e explainer) simulateSpoke() []string {
+	start := []string{credentialsOf(e.Spoke.AccountID) + "; if it says allowed, the permissions of the hub role are at fault"}
+	spoke := "--role-to-assume " + shell(e.Spoke.String())
+	words := []string{
+		"| hubspoke-chain simulate --spoke-trust - " + spoke,
+		"--hub-permissions <(hubspoke-chain policy hub-permissions " + spoke + ")",
+		"--hub-role-to-assume " + shell(e.Hub.String()), "--role-session-name " + shell(e.SessionName),
+	}
+	words = append(words, e.subjectFlags()...)
+	if len(e.Tags) == 0 {
+		words = append(words, "--role-skip-session-tagging")
+	}
+	for _, t := range e.Tags {
+		words = append(words, "--tag "+shell(t.Key+"="+t.Value))
+	}
+	for _, key := range e.TransitiveTagKeys {
+		if len(e.Tags) > 0 {
+			words = append(words, "--transitive-tag-key "+shell(key))
+		}
+	}
+	if e.SourceIdentity != "" {
+		words = append(words, "--source-identity "+shell(e.SourceIdentity))
+	}
+	if e.ExternalID {
+		start = append(start, "# ROLE_EXTERNAL_ID is what role-external-id has")
+		words = append(words, `--role-external-id "$ROLE_EXTERNAL_ID"`)
+	}
+	return command(append(start, getRole(e.Spoke.Name)), words)
+}

@@ -1,0 +1,87 @@
+package diagnose
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of text from outside, in bytes.
+const (
+	maxFailure = 1200 // of the failure in the answer's words; AWS's longest refusals have some 500
+	maxPaste   = 3500 // of a line to paste; a trust policy ends at 4096 characters, over many lines
+	maxValue   = 300  // of one value; a branch name of 10,000 characters would bury the rest
+)
+
+// printable gives s on one line of at most limit bytes, with what does not print spelled out.
+func printable(s string, limit int) string {
+	short := s
+	if len(s) > limit {
+		end := limit
+		for end > 0 && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		short = s[:end]
+	}
+	var b strings.Builder
+	for _, c := range short {
+		if unicode.IsPrint(c) {
+			b.WriteRune(c)
+			continue
+		}
+		escaped := strconv.QuoteRune(c)
+		b.WriteString(escaped[1 : len(escaped)-1])
+	}
+	if len(short) < len(s) {
+		fmt.Fprintf(&b, "... (%d bytes)", len(s))
+	}
+	return b.String()
+}
+
+// quoted gives a value between double quotes, those within it escaped, so that it is seen where it ends.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable(s, maxValue)) + `"`
+}
+
+func quotedList(values []string) string {
+	var q []string
+	for _, v := range values {
+		q = append(q, quoted(v))
+	}
+	return strings.Join(q, ", ")
+}
+
+// shell gives a value as one word of a shell's command line. What does not print, or would be spelled out
+// where the line is shown, takes the $'...' of bash and zsh; everything else single quotes.
+func shell(s string) string {
+	odd := func(c rune) bool { return !unicode.IsPrint(c) }
+	switch {
+	case s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-") == "":
+		return s
+	case !strings.ContainsFunc(s, odd) && utf8.ValidString(s) && !strings.Contains(s, "##["):
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	b.WriteString("$'")
+	for i := 0; i < len(s); {
+		c, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case c == '\'' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c == '[':
+			b.WriteString(`\x5b`)
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		case c < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, c)
+		}
+		i += size
+	}
+	return b.String() + "'"
+}
