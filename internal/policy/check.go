@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // quotas are the sizes that AWS allows, in characters. IAM leaves white space out of the count ("IAM and AWS
@@ -57,7 +58,7 @@ func (d *Document) Check(kind Kind, roleARN string) error {
 			if seen[id.Text] {
 				return refuse(id.Position, "Statement IDs (SID) in a single policy must be unique.")
 			}
-			if kind != Trust && kind != SCP && !alphanumeric.MatchString(id.Text) {
+			if kind != Trust && kind != SCP && !alphanumeric().MatchString(id.Text) {
 				return refuse(id.Position, "Statement IDs (SID) must be alpha-numeric. "+
 					"Check that your input satisfies the regular expression [0-9A-Za-z]*")
 			}
@@ -80,8 +81,8 @@ func (d *Document) Check(kind Kind, roleARN string) error {
 }
 
 var (
-	alphanumeric = regexp.MustCompile(`^[0-9A-Za-z]*$`)
-	vendor       = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
+	alphanumeric = lazily(`^[0-9A-Za-z]*$`)
+	vendor       = lazily(`^[0-9A-Za-z.-]+$`)
 )
 
 func (s Statement) checkActions() error {
@@ -93,7 +94,7 @@ func (s Statement) checkActions() error {
 			return refuse(v.Position, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 		case strings.Contains(action, ":"):
 			return refuse(v.Position, "Actions/Condition can contain only one colon.")
-		case !vendor.MatchString(service):
+		case !vendor().MatchString(service):
 			return refuse(v.Position, "Vendor %s is not valid", service)
 		}
 	}
@@ -183,13 +184,13 @@ func (s Statement) checkTrust(roleARN string) error {
 }
 
 var (
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	uniqueID  = regexp.MustCompile(`^A(ROA|IDA)[A-Z0-9]{12,}$`)
-	domain    = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
+	accountID = lazily(`^[0-9]{12}$`)
+	uniqueID  = lazily(`^A(ROA|IDA)[A-Z0-9]{12,}$`)
+	domain    = lazily(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 	// The names are IAM's: [\w+=,.@-], behind a path of printable characters. No wildcard fits.
-	iamPrincipal = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:(root|(role|user)/([!-)+->@-~]+/)*[\w+=,.@-]{1,64})$`)
-	stsPrincipal = regexp.MustCompile(`^arn:([a-z-]+):sts::[0-9]{12}:(assumed-role/[\w+=,.@-]{1,64}|federated-user)/[\w+=,.@-]{2,64}$`)
-	provider     = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/[^*?\s]+$`)
+	iamPrincipal = lazily(`^arn:([a-z-]+):iam::[0-9]{12}:(root|(role|user)/([!-)+->@-~]+/)*[\w+=,.@-]{1,64})$`)
+	stsPrincipal = lazily(`^arn:([a-z-]+):sts::[0-9]{12}:(assumed-role/[\w+=,.@-]{1,64}|federated-user)/[\w+=,.@-]{2,64}$`)
+	provider     = lazily(`^arn:([a-z-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/[^*?\s]+$`)
 )
 
 // valid tells whether a trust policy may name the principal: "AWS JSON policy elements: Principal". A
@@ -203,12 +204,12 @@ func (p Principal) valid(roleARN string) bool {
 	case "*":
 		return true
 	case "AWS":
-		return p.Text == "*" || accountID.MatchString(p.Text) || uniqueID.MatchString(p.Text) ||
-			in(iamPrincipal) || in(stsPrincipal)
+		return p.Text == "*" || accountID().MatchString(p.Text) || uniqueID().MatchString(p.Text) ||
+			in(iamPrincipal()) || in(stsPrincipal())
 	case "Federated":
-		return domain.MatchString(p.Text) || in(provider)
+		return domain().MatchString(p.Text) || in(provider())
 	case "Service":
-		return domain.MatchString(p.Text)
+		return domain().MatchString(p.Text)
 	}
 	return false // CanonicalUser is for Amazon S3
 }
@@ -243,3 +244,9 @@ func (s Statement) checkSubject() error {
 }
 
 const github = "token.actions.githubusercontent.com"
+
+// lazily compiles an expression when it is first used. The program that carries this package starts for
+// a step of seconds and mostly needs none of them, and all together cost it milliseconds.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}

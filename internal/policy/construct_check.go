@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -14,20 +13,20 @@ var Partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b",
 // The forms of single values, where not said otherwise by the API references of IAM (CreateRole,
 // CreateOpenIDConnectProvider) and AWS STS (AssumeRole); hosts, slugs, logins and files are GitHub's.
 var (
-	audienceForm = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
-	slugForm     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,98}[A-Za-z0-9])?$`)
-	labelForm    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	hostForm     = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
-	cloudForm    = regexp.MustCompile(`(^|\.)(github\.com|githubusercontent\.com|ghe\.com)$`)
-	roleForm     = regexp.MustCompile(`^arn:([a-z-]+):iam::[0-9]{12}:role(/|/[\x21-\x7e]{1,510}/)[\w+=,.@-]{1,64}$`)
-	pathForm     = regexp.MustCompile(`^/([\x21-\x7e]{1,510}/)?$`)
-	externalID   = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`) // up to 1224; a repeat count ends at 1000
-	tagForm      = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`)
-	numericID    = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-	subjectForm  = regexp.MustCompile(`^repo:([^/:]+/[^/:]+):(.+)$`)
-	actorForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$`)
-	workflowForm = regexp.MustCompile(`^([^/@]+/[^/@]+)/\.github/workflows/[^/@]+\.ya?ml@(\S+)$`)
-	commitForm   = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	audienceForm = lazily(`^[\x21-\x7e]{1,255}$`)
+	slugForm     = lazily(`^[A-Za-z0-9]([A-Za-z0-9-]{0,98}[A-Za-z0-9])?$`)
+	labelForm    = lazily(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	hostForm     = lazily(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
+	cloudForm    = lazily(`(^|\.)(github\.com|githubusercontent\.com|ghe\.com)$`)
+	roleForm     = lazily(`^arn:([a-z-]+):iam::[0-9]{12}:role(/|/[\x21-\x7e]{1,510}/)[\w+=,.@-]{1,64}$`)
+	pathForm     = lazily(`^/([\x21-\x7e]{1,510}/)?$`)
+	externalID   = lazily(`^[\w+=,.@:/-]{2,}$`) // up to 1224; a repeat count ends at 1000
+	tagForm      = lazily(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`)
+	numericID    = lazily(`^[1-9][0-9]{0,18}$`)
+	subjectForm  = lazily(`^repo:([^/:]+/[^/:]+):(.+)$`)
+	actorForm    = lazily(`^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$`)
+	workflowForm = lazily(`^([^/@]+/[^/@]+)/\.github/workflows/[^/@]+\.ya?ml@(\S+)$`)
+	commitForm   = lazily(`^[0-9a-f]{40}$`)
 )
 
 // check finds all problems at once, and gives the subjects when there is none.
@@ -105,7 +104,7 @@ func (h HubPermissions) check() Problems {
 	for _, id := range h.AccountIDs {
 		p.account("account-id", id)
 	}
-	if h.Path != "" && !pathForm.MatchString(h.Path) {
+	if h.Path != "" && !pathForm().MatchString(h.Path) {
 		p.add("role-path", "%q is not the path of a role, which begins and ends with / and has up to 512 printable characters", h.Path)
 	}
 	return p
@@ -117,7 +116,7 @@ func (s SpokeTrust) check() Problems {
 	if strings.ContainsAny(s.HubRole, "*?") {
 		p.add("hub-role-to-assume", "%q has a wildcard, which IAM does not take in a principal", s.HubRole)
 	}
-	if s.ExternalID != "" && (len(s.ExternalID) > 1224 || !externalID.MatchString(s.ExternalID)) {
+	if s.ExternalID != "" && (len(s.ExternalID) > 1224 || !externalID().MatchString(s.ExternalID)) {
 		p.add("role-external-id", `%q is not 2 to 1224 of the characters [\w+=,.@:/-]`, s.ExternalID)
 	}
 	once(&p, "pin-subject", s.Subjects, func(s string) string { return s })
@@ -146,14 +145,14 @@ func (p *Problems) account(field, id string) {
 	switch {
 	case id == "":
 		p.add(field, "is missing: the 12 digits of an account")
-	case !accountID.MatchString(id):
+	case !accountID().MatchString(id):
 		p.add(field, "%q is not the 12 digits of an account", id)
 	}
 }
 
 // role tells whether arn is that of a role.
 func (p *Problems) role(field, arn string) bool {
-	m := roleForm.FindStringSubmatch(arn)
+	m := roleForm().FindStringSubmatch(arn)
 	switch {
 	case arn == "":
 		p.add(field, "is missing: arn:PARTITION:iam::ACCOUNT:role/NAME")
@@ -168,10 +167,10 @@ func (p *Problems) role(field, arn string) bool {
 }
 
 func (p *Problems) issuer(i Issuer) {
-	if i.Enterprise != "" && !slugForm.MatchString(i.Enterprise) {
+	if i.Enterprise != "" && !slugForm().MatchString(i.Enterprise) {
 		p.add("enterprise", "%q is not the slug of an enterprise: letters, digits and hyphens", i.Enterprise)
 	}
-	if i.GHECom != "" && !labelForm.MatchString(i.GHECom) {
+	if i.GHECom != "" && !labelForm().MatchString(i.GHECom) {
 		p.add("ghe-com", "%q is not the SUBDOMAIN of SUBDOMAIN.ghe.com: small letters, digits and hyphens", i.GHECom)
 	}
 	if i.GHES == "" {
@@ -181,9 +180,9 @@ func (p *Problems) issuer(i Issuer) {
 		p.add("ghes", "goes without enterprise and ghe-com: a GitHub Enterprise Server has an issuer of its own")
 	}
 	switch {
-	case !hostForm.MatchString(i.GHES):
+	case !hostForm().MatchString(i.GHES):
 		p.add("ghes", "%q is not a host name in small letters, without https:// and port", i.GHES)
-	case cloudForm.MatchString(i.GHES):
+	case cloudForm().MatchString(i.GHES):
 		p.add("ghes", "%q is not a GitHub Enterprise Server: github.com needs no flag, SUBDOMAIN.ghe.com is ghe-com", i.GHES)
 	}
 }
@@ -192,7 +191,7 @@ func (p *Problems) audience(audience string) {
 	if audience == "" {
 		return
 	}
-	if !audienceForm.MatchString(audience) {
+	if !audienceForm().MatchString(audience) {
 		p.add("audience", "%q is not 1 to 255 printable ASCII characters without a space", audience)
 		return
 	}
@@ -204,10 +203,10 @@ func (p *Problems) repository(r Repository) {
 	if again, err := ParseRepository(written); err != nil || again.Owner != r.Owner || again.Name != r.Name {
 		p.add("repository", "%q is not OWNER/REPO by GitHub's rules for names", written)
 	}
-	if r.OwnerID != "" && !numericID.MatchString(r.OwnerID) {
+	if r.OwnerID != "" && !numericID().MatchString(r.OwnerID) {
 		p.add("repository-owner-id", "%q is not a number", r.OwnerID)
 	}
-	if r.ID != "" && !numericID.MatchString(r.ID) {
+	if r.ID != "" && !numericID().MatchString(r.ID) {
 		p.add("repository-id", "%q is not a number", r.ID)
 	}
 	// GitHub's first immutable form, withdrawn in June 2026, had a hyphen where there is an @ now.
@@ -292,11 +291,11 @@ func (p *Problems) claim(issuer Issuer, c Claim) {
 	}
 	switch c.Name {
 	case "actor_id", "enterprise_id", "repository_id", "repository_owner_id":
-		if !numericID.MatchString(c.Value) {
+		if !numericID().MatchString(c.Value) {
 			bad("a number")
 		}
 	case "actor":
-		if !actorForm.MatchString(c.Value) {
+		if !actorForm().MatchString(c.Value) {
 			bad("the login of a user or app")
 		}
 	case "repository":
@@ -308,8 +307,8 @@ func (p *Problems) claim(issuer Issuer, c Claim) {
 	case "ref":
 		p.ref("claim", c.Value)
 	case "job_workflow_ref":
-		m := workflowForm.FindStringSubmatch(c.Value)
-		if m == nil || !plainRepository(m[1]) || !gitRef(m[2]) && !commitForm.MatchString(m[2]) {
+		m := workflowForm().FindStringSubmatch(c.Value)
+		if m == nil || !plainRepository(m[1]) || !gitRef(m[2]) && !commitForm().MatchString(m[2]) {
 			bad("OWNER/REPO/.github/workflows/FILE.yml@REF, where REF is the full name of a branch or tag, or a commit")
 			return
 		}
@@ -331,7 +330,7 @@ func plainRepository(s string) bool {
 
 // subject takes what GitHub writes by default, and what a template that begins with repo writes.
 func (p *Problems) subject(subject string) {
-	m := subjectForm.FindStringSubmatch(subject)
+	m := subjectForm().FindStringSubmatch(subject)
 	if m != nil {
 		if _, err := ParseRepository(m[1]); err == nil {
 			p.exact("pin-subject", subject)
@@ -349,7 +348,7 @@ func (p *Problems) tags(field string, tags []Tag) {
 		key, value := utf8.RuneCountInString(t.Key), utf8.RuneCountInString(t.Value)
 		folded := strings.ToLower(t.Key)
 		switch other := spelling[folded]; {
-		case key < 1 || key > 128 || value > 256 || !tagForm.MatchString(t.Key) || !tagForm.MatchString(t.Value):
+		case key < 1 || key > 128 || value > 256 || !tagForm().MatchString(t.Key) || !tagForm().MatchString(t.Value):
 			p.add(field, "%q is not KEY=VALUE with a key of 1 to 128 and a value of up to 256 letters, digits, spaces and _.:/=+-@", written)
 		case strings.HasPrefix(folded, "aws:") || strings.HasPrefix(strings.ToLower(t.Value), "aws:"):
 			p.add(field, "%q begins with aws:, which AWS keeps for itself", written)

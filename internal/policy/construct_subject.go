@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -63,11 +62,11 @@ type Repository struct {
 	ID      string // digits
 }
 
-var repository = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_-]{0,38})(@[1-9][0-9]{0,18})?/([A-Za-z0-9._-]{1,100})(@[1-9][0-9]{0,18})?$`)
+var repository = lazily(`^([A-Za-z0-9][A-Za-z0-9_-]{0,38})(@[1-9][0-9]{0,18})?/([A-Za-z0-9._-]{1,100})(@[1-9][0-9]{0,18})?$`)
 
 // ParseRepository reads OWNER/REPO, or OWNER@OWNER-ID/REPO@REPO-ID as an immutable subject has it.
 func ParseRepository(s string) (Repository, error) {
-	m := repository.FindStringSubmatch(s)
+	m := repository().FindStringSubmatch(s)
 	if m == nil || m[3] == "." || m[3] == ".." || (m[2] == "") != (m[4] == "") {
 		return Repository{}, fmt.Errorf("%q is not OWNER/REPO or OWNER@OWNER-ID/REPO@REPO-ID", s)
 	}
