@@ -44,7 +44,7 @@ Exit status: 0 allowed, or as expected; 1 refused, or not as expected; 2 an inpu
 		Examples: []string{
 			"hubspoke-chain simulate --hub-trust hub-trust.json --hub-permissions hub-permissions.json" +
 				" --spoke-trust spoke-trust.json --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub" +
-				" --role-to-assume arn:aws:iam::222222222222:role/deploy-staging --repository octo-org/octo-repo --environment staging",
+				" --role-to-assume arn:aws:iam::222222222222:role/deploy-staging --repository octo-org@1234567/octo-repo@89012345 --environment staging",
 			"hubspoke-chain simulate --hub-trust hub-trust.json --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub" +
 				" --subject repo:octo-org/octo-repo:pull_request --expect refused",
 		},
