@@ -27,15 +27,38 @@ func (r *fileReader) file(name string) ([]byte, error) {
 	}
 	data, err := []byte(nil), error(nil)
 	if name == "-" {
-		data, err = io.ReadAll(r.in)
+		data, err = io.ReadAll(io.LimitReader(r.in, maxRead+1))
 	} else {
-		data, err = os.ReadFile(name)
+		data, err = readRegular(name)
+	}
+	if err == nil && len(data) > maxRead {
+		err = fmt.Errorf("%q is larger than %d bytes", name, maxRead)
 	}
 	if r.read == nil {
 		r.read = map[string][]byte{}
 	}
 	r.read[name] = data
 	return data, err
+}
+
+// maxRead is how much of a file is read, in bytes: get-role's output of the largest policy is a tenth of it.
+const maxRead = 1 << 20
+
+// readRegular reads a file and no device or pipe, which a cases file from a pull request could name.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !strings.HasPrefix(name, "/dev/fd/") { // what a shell's <(...) names
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxRead+1))
 }
 
 // world is what is tried, read from files and flags.
