@@ -51,9 +51,9 @@ var (
 )
 
 // search finds the farthest stranger that one value of a condition on the subject lets in, with all else that
-// the document says. It tries what is likely: when nothing that it tried even has the form of a subject, tried
-// is false.
-func (g *gate) search(c policy.Condition, value policy.Value, ps []piece) (best *stranger, tried bool) {
+// the document says. It tries what is likely, so that nil does not mean that there is none: lintOpen judges by
+// the pattern's form then.
+func (g *gate) search(c policy.Condition, value policy.Value, ps []piece) (best *stranger) {
 	decisions, farthest := 0, crossesOrganisation
 	if begin, _ := parseSubject(literal(ps), true); begin.whole() {
 		farthest = crossesContext
@@ -63,7 +63,6 @@ func (g *gate) search(c policy.Condition, value policy.Value, ps []piece) (best 
 		if f != nil || !s.plausible() || decisions >= maxDecisions {
 			return
 		}
-		tried = true
 		crossed := s.crossed(wild)
 		if crossed == crossesNothing || best != nil && best.crossed <= crossed {
 			return
@@ -109,7 +108,7 @@ func (g *gate) search(c policy.Condition, value policy.Value, ps []piece) (best 
 		}
 		choice[i]++
 	}
-	return best, tried
+	return best
 }
 
 // anyone finds a stranger that a statement lets in though no value of it asks for one: its operators are

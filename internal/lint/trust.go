@@ -154,6 +154,7 @@ func (g *gate) lintSubject(c policy.Condition, o operator, v policy.Value) bool 
 	ps, variable := pieces(v.Text, o.wild(), g.variables)
 	switch {
 	case variable:
+		g.lintVariable(v)
 		return false
 	case strings.HasPrefix(o.base, "Arn"):
 		g.add("subject-never-matches", c.Operator.Position, finding{
@@ -181,13 +182,9 @@ func (g *gate) lintSubject(c policy.Condition, o operator, v policy.Value) bool 
 		}
 		return false
 	}
-	who, tried := g.search(c, v, ps)
+	who := g.search(c, v, ps)
 	if who == nil {
-		if ownerOpen := s.owner.empty() && len(s.pairs) == 0; ownerOpen && !tried {
-			g.add("subject-wildcard-organisation", v.Position, finding{severity: Warning, message: fmt.Sprintf(
-				"the pattern %s does not say whose the repository is; no subject was found that it lets in, which does not mean that there is none", quote(v.Text))})
-		}
-		return false
+		return g.lintOpen(c, v, ps)
 	}
 	example := quote(who.subject)
 	switch who.crossed {
