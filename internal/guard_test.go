@@ -24,19 +24,20 @@ const root = ".."
 // their path in it, others by their module. A package that does not exist yet is no failure; one that
 // is not in the table is.
 var imports = map[string][]string{
-	"cmd/hubspoke-chain": {"internal/action", "internal/cli", "internal/credproc", "internal/policy", "internal/lint", "github.com/sethvargo/go-githubactions"},
+	"cmd/hubspoke-chain": {"internal/action", "internal/cli", "internal/credproc", "internal/plain", "internal/policy", "internal/lint", "github.com/sethvargo/go-githubactions"},
 	"cmd/hubspoke-lab":   {"internal/cli", "internal/lab", "internal/policy", "internal/runner", "examples", "github.com/aws/aws-sdk-go-v2"}, // the SDK as a user's tool
 	"examples":           {},
 	"internal":           {},
-	"internal/action":    {"internal/hop", "internal/idtoken", "internal/diagnose", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
-	"internal/cli":       {},
+	"internal/action":    {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
+	"internal/cli":       {"internal/plain"},
 	"internal/credproc":  {"internal/hop", "internal/idtoken", "internal/diagnose"},
-	"internal/diagnose":  {"internal/hop", "internal/idtoken", "internal/policy"},
+	"internal/diagnose":  {"internal/hop", "internal/idtoken", "internal/plain", "internal/policy"},
 	"internal/e2e":       {},
 	"internal/hop":       {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"internal/idtoken":   {"github.com/sethvargo/go-githubactions"},
 	"internal/lab":       {"internal/policy"},
-	"internal/lint":      {"internal/policy"},
+	"internal/lint":      {"internal/plain", "internal/policy"},
+	"internal/plain":     {},
 	"internal/policy":    {},
 	"internal/runner":    {"go.yaml.in/yaml/v3"},
 }

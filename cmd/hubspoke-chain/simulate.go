@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ Exit status: 0 allowed, or as expected; 1 refused, or not as expected; 2 an inpu
 				if *format == "json" {
 					text = toJSON(r)
 				}
-				if _, err := io.WriteString(s.Out, text); err != nil {
+				if err := show(s.Out, text); err != nil {
 					return err
 				}
 				if r.outcome() != *expect && (*expect != "" || !r.Allowed) {

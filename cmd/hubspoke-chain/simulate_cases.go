@@ -59,7 +59,7 @@ func runCases(x simulateFlags, name string, files *fileReader, format string, ou
 	if format == "json" {
 		text = toJSON(reports)
 	}
-	if _, err := io.WriteString(out, text); err != nil {
+	if err := show(out, text); err != nil {
 		return err
 	}
 	if differ > 0 {

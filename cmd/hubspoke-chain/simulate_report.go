@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -212,14 +213,20 @@ func (r *report) text() string {
 }
 
 func (r *report) summary() string {
+	taken := ""
 	for _, h := range r.Hops {
 		for _, a := range h.Actions {
 			if !a.Allowed {
 				return fmt.Sprintf("refused: %s on %s, %s", a.Action, h.Role, a.by())
 			}
+			for _, p := range a.Policies {
+				if p.File == "" {
+					taken = ", if an " + string(p.Kind) + " of the hub, which is not given, allows it"
+				}
+			}
 		}
 	}
-	return "allowed"
+	return "allowed" + taken
 }
 
 func (a actionReport) by() string {
@@ -301,4 +308,11 @@ func quoteAll(values []string) (quoted []string) {
 		quoted = append(quoted, fmt.Sprintf("%q", v))
 	}
 	return quoted
+}
+
+// show writes a report. Names and values in it are quoted; what the quotes leave is the ##[ in which GitHub's
+// runner finds a command anywhere in a line. In JSON the replacement is the same string.
+func show(out io.Writer, text string) error {
+	_, err := io.WriteString(out, strings.ReplaceAll(text, "##[", `##\u005b`))
+	return err
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/diagnose"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // Run runs the step with the environment that getenv reads and returns its exit status: 0, or 1
@@ -320,7 +321,7 @@ func outputs(s hop.Session, subject string, credentials bool) []pair {
 		{"aws-account-id", s.Role.AccountID},
 		{"authenticated-arn", s.ARN},
 		{"aws-expiration", s.Credentials.Expires.Format(time.RFC3339)},
-		{"oidc-subject", visible(subject)},
+		{"oidc-subject", plain.Visible(subject)},
 	}
 	if credentials {
 		pairs = append(pairs,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/hubspoke-chain/internal/diagnose"
 	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // stream keeps the first error of what it writes to, and takes everything from then on: go-githubactions
@@ -45,7 +46,7 @@ func (l log) notice(message string)  { l.Noticef("%s", printable(message)) }
 func (l log) warning(message string) { l.Warningf("%s", printable(message)) }
 
 // printable makes one line of a text that can hold anything, defused and of bounded length.
-func printable(text string) string { return shorten(defused(text), maxLine) }
+func printable(text string) string { return plain.Shorten(plain.Defused(text), maxLine) }
 
 // failure adds the one error annotation, a cause a line. Causes for which the annotation has no room are
 // log lines. The title holds nothing from outside, since the runner does not mask it.

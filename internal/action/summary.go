@@ -34,7 +34,7 @@ func (s *step) summary(spoke hop.Session) string {
 func tagList(spoke hop.Session, transitive []string) string {
 	var tags []string
 	for _, t := range spoke.Tags {
-		text := code(t.Key + "=" + t.Value)
+		text := span(t.Key+"="+t.Value, maxLine) // whole: a tag may be a secret, and a mask knows no part of it
 		for _, key := range transitive {
 			if strings.EqualFold(key, t.Key) {
 				text += " (transitive)"

@@ -3,8 +3,8 @@ package action
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // Limits of what is shown, in bytes.
@@ -13,39 +13,6 @@ const (
 	maxLine       = 3900 // of a line, within an annotation's; a trust policy, the longest thing to paste, ends at 4096
 	maxAnnotation = 4000 // the runner cuts an annotation at 4096 characters (actions/runner ExecutionContext.cs)
 )
-
-// visible gives s on one line with every character that does not print, line ends, escape
-// sequences, direction marks and broken UTF-8 among them, spelled out as \u202e or \x1b.
-func visible(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		c, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case c == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		case c < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		case c < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, c)
-		}
-		i += size
-	}
-	return b.String()
-}
-
-// defused gives s as one line in which the runner finds no workflow command: it takes :: at the
-// start of a line and ##[ anywhere in it (actions/runner ActionCommand.cs).
-func defused(s string) string {
-	s = strings.ReplaceAll(visible(s), "##[", `##\u005b`)
-	if trimmed := strings.TrimLeft(s, " "); strings.HasPrefix(trimmed, "::") {
-		return `\u003a` + trimmed[1:]
-	}
-	return s
-}
 
 // quote gives a value from outside in quotes. One that is too long to show is not shown at all: it may be a
 // secret in the wrong input, and the runner's mask does not know a part of it.
@@ -57,19 +24,7 @@ func quote(s string) string {
 }
 
 // clip shortens s to maxShown bytes.
-func clip(s string) string { return shorten(s, maxShown) }
-
-// shorten cuts s to limit bytes, between characters.
-func shorten(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := limit
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s... (%d bytes)", s[:end], len(s))
-}
+func clip(s string) string { return plain.Shorten(s, maxShown) }
 
 // code gives a value as a code span of Markdown, of bounded length.
 func code(s string) string { return span(s, maxShown) }
@@ -77,7 +32,7 @@ func code(s string) string { return span(s, maxShown) }
 // span gives s as a code span of Markdown that holds inside a table's cell too. Between backticks only a
 // backtick has a meaning, and in a cell a bar; both are spelled out like what does not print.
 func span(s string, limit int) string {
-	s = visible(shorten(s, limit))
+	s = plain.Visible(plain.Shorten(s, limit))
 	if s == "" {
 		return ""
 	}
@@ -94,7 +49,7 @@ func prose(line string) string {
 	var b strings.Builder
 	for line != "" {
 		text, rest, found := strings.Cut(line, `"`)
-		b.WriteString(markdown.Replace(visible(text)))
+		b.WriteString(markdown.Replace(plain.Visible(text)))
 		if !found {
 			break
 		}
@@ -120,7 +75,7 @@ func block(language string, lines []string) string {
 	var b strings.Builder
 	fence, run := 3, 0
 	for _, line := range lines {
-		line = shorten(visible(line), maxLine)
+		line = plain.Shorten(plain.Visible(line), maxLine)
 		for _, c := range line + "\n" {
 			if run++; c != '`' {
 				run = 0

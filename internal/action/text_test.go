@@ -11,6 +11,7 @@ import (
 	"github.com/sethvargo/go-githubactions"
 
 	"github.com/org/hubspoke-chain/internal/diagnose"
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 func TestText(t *testing.T) {
@@ -33,8 +34,8 @@ func TestText(t *testing.T) {
 		{"a`|b", "a`|b", "`a\\u0060\\u007cb`"},
 		{"``` ![x](https://evil.example)<script>", "``` ![x](https://evil.example)<script>", "`\\u0060\\u0060\\u0060 ![x](https://evil.example)<script>`"},
 	} {
-		if got := defused(test.in); got != test.defused {
-			t.Errorf("defused(%q) = %q, want %q", test.in, got, test.defused)
+		if got := plain.Defused(test.in); got != test.defused {
+			t.Errorf("plain.Defused(%q) = %q, want %q", test.in, got, test.defused)
 		}
 		if got := code(test.in); got != test.code {
 			t.Errorf("code(%q) = %q, want %q", test.in, got, test.code)
@@ -145,7 +146,7 @@ func FuzzDefused(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, text := range []string{defused(s), printable(s), defused("  hub      " + s)} {
+		for _, text := range []string{plain.Defused(s), printable(s), plain.Defused("  hub      " + s)} {
 			if strings.HasPrefix(strings.TrimLeftFunc(text, unicode.IsSpace), "::") || strings.Contains(text, "##[") || !oneLine(text) {
 				t.Errorf("%q comes out as %q", s, text)
 			}

@@ -15,6 +15,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // Program is a program and its commands.
@@ -86,8 +88,9 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 	if err == nil || errors.As(err, &status) {
 		return int(status)
 	}
+	// A line end parts two errors; what else an error holds, a file's name for example, may come from anywhere.
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(s.Err, "%s: error: %s\n", p.Name, strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(s.Err, "%s: error: %s\n", p.Name, plain.Defused(strings.TrimSuffix(line, "\n")))
 	}
 	var usage UsageError
 	if errors.As(err, &usage) {

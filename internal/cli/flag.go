@@ -14,7 +14,7 @@ import (
 func parse(flags *flag.FlagSet, args []string, foreign bool) (operands []string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {
-			return nil, plain(flags, err)
+			return nil, inOneForm(flags, err)
 		}
 		rest := flags.Args()
 		read := len(args) - len(rest)
@@ -33,8 +33,8 @@ func newFlags() *flag.FlagSet {
 	return flags
 }
 
-// plain words the errors of package flag as this project's are, with two hyphens.
-func plain(flags *flag.FlagSet, err error) error {
+// inOneForm words the errors of package flag as this project's are, with two hyphens.
+func inOneForm(flags *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}

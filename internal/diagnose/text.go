@@ -2,10 +2,11 @@ package diagnose
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // Limits of text from outside, in bytes.
@@ -15,30 +16,8 @@ const (
 	maxValue   = 300  // of one value; a branch name of 10,000 characters would bury the rest
 )
 
-// printable gives s on one line of at most limit bytes, with what does not print spelled out.
-func printable(s string, limit int) string {
-	short := s
-	if len(s) > limit {
-		end := limit
-		for end > 0 && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		short = s[:end]
-	}
-	var b strings.Builder
-	for _, c := range short {
-		if unicode.IsPrint(c) {
-			b.WriteRune(c)
-			continue
-		}
-		escaped := strconv.QuoteRune(c)
-		b.WriteString(escaped[1 : len(escaped)-1])
-	}
-	if len(short) < len(s) {
-		fmt.Fprintf(&b, "... (%d bytes)", len(s))
-	}
-	return b.String()
-}
+// printable gives s on one line, of what is at most limit bytes of it, with what does not print spelled out.
+func printable(s string, limit int) string { return plain.Visible(plain.Shorten(s, limit)) }
 
 // quoted gives a value between double quotes, those within it escaped, so that it is seen where it ends.
 func quoted(s string) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -148,7 +149,7 @@ func (d *document) lintForAll(s policy.Statement, c policy.Condition) bool {
 		}
 		f.severity = Note
 		f.message = fmt.Sprintf("%s limits which tags may be sent and asks for none: it is also met when there are none", c.Operator.Text)
-		f.fix = "if a tag must be there, ask for it as well: \"Null\": {\"" + visible(clip(c.Key.Text, maxValue)) + "\": \"false\"}"
+		f.fix = "if a tag must be there, ask for it as well: \"Null\": {\"" + plain.Defused(plain.Shorten(c.Key.Text, maxValue)) + "\": \"false\"}"
 	}
 	d.add("forallvalues-allow", c.Operator.Position, f)
 	return true

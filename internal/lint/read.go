@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -48,7 +49,7 @@ type source struct {
 }
 
 func newSource(f File) *source {
-	s := &source{File: f, shown: visible(clip(f.Name, maxValue)), lines: []int{0}}
+	s := &source{File: f, shown: plain.Defused(plain.Shorten(f.Name, maxValue)), lines: []int{0}}
 	for i, c := range f.Data {
 		if c == '\n' {
 			s.lines = append(s.lines, i+1)
@@ -154,16 +155,16 @@ func (d *document) put(name string, at policy.Position, f finding) {
 	found := Finding{
 		File: d.source.shown, Line: at.Line, Column: at.Column, character: d.source.character(at),
 		Rule: name, Severity: rule.Severity, Help: rule.Doc,
-		Message: clip(visible(f.message), maxText), Fix: rule.Fix,
+		Message: plain.Shorten(plain.Defused(f.message), maxText), Fix: rule.Fix,
 	}
 	if f.severity != "" {
 		found.Severity = f.severity
 	}
 	if f.fix != "" {
-		found.Fix = clip(visible(f.fix), maxText)
+		found.Fix = plain.Shorten(plain.Defused(f.fix), maxText)
 	}
 	if f.stranger != nil {
-		found.Stranger, found.admitted = visible(f.stranger.subject), f.stranger
+		found.Stranger, found.admitted = plain.Defused(f.stranger.subject), f.stranger
 	}
 	d.findings = append(d.findings, found)
 }

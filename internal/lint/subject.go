@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // span is a part of a text; an empty one is absent.
@@ -216,7 +218,7 @@ func (s *subject) unknown(name, previous string) *flaw {
 		return never("write each colon of the value as %3A", "%s never matches: GitHub writes a colon inside a value as %%3A, and %s is no claim",
 			quote(s.text), quote(name))
 	case strings.HasPrefix(name, "refs/"):
-		return never("write ref:"+clip(name, maxValue), "%s never matches: a ref comes behind ref:", quote(s.text))
+		return never("write ref:"+plain.Shorten(name, maxValue), "%s never matches: a ref comes behind ref:", quote(s.text))
 	}
 	return never("write environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG or pull_request behind the repository",
 		"%s never matches: behind the repository comes environment:, ref: or pull_request, and %s is none of them", quote(s.text), quote(name))
