@@ -256,7 +256,7 @@ func walk(t *testing.T, l *lab.Lab, endpoint *url.URL, job lab.Job, spoke string
 		Region: "us-east-1", Endpoint: endpoint, MaxAttempts: 1,
 	}
 	if !skipTags {
-		h.Tags = func(string) []hop.Tag { return []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}} }
+		h.Tags = func() []hop.Tag { return []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}} }
 	}
 	err = hop.Run(t.Context(), h)
 	return arn, err

@@ -98,9 +98,7 @@ func (s *step) hop(ctx context.Context, version string) error {
 		Dropped:  s.dropped,
 	}
 	if !s.in.skipTagging {
-		h.Tags = func(string) []hop.Tag {
-			return sessionTags(s.claims, s.getenv, s.in.customTags, s.in.transitiveTagKeys)
-		}
+		h.Tags = s.tags
 	}
 	return hop.Run(ctx, h)
 }
@@ -127,6 +125,11 @@ func (s *step) token(ctx context.Context, audience string) (string, error) {
 	}
 	s.claims, err = idtoken.ParseClaims(token)
 	return token, err
+}
+
+// tags are the session tags of the step, once the token is minted.
+func (s *step) tags() []hop.Tag {
+	return SessionTags(s.claims.Get, s.getenv, s.in.customTags, s.in.transitiveTagKeys)
 }
 
 func (s *step) proxy() func(*url.URL) (*url.URL, error) {
@@ -186,7 +189,7 @@ func (s *step) explain(err error) {
 		run.Proxy = s.in.proxy.Host // without the password
 	}
 	if !s.in.skipTagging {
-		run.Tags = sessionTags(s.claims, s.getenv, s.in.customTags, s.in.transitiveTagKeys)
+		run.Tags = s.tags()
 	}
 	x := diagnose.Explain(err, run)
 	s.log.failure([]string{x.Cause})
@@ -276,7 +279,7 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageToken:
 		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
-		s.log.stage("hub", "%s, 900 s and for this spoke only, in %s", session.Role, elapsed(took))
+		s.log.stage("hub", "%s, %d s and for this spoke only, in %s", session.Role, int(hop.HubDuration.Seconds()), elapsed(took))
 	case hop.StageSpoke:
 		s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
 	}
@@ -309,9 +312,9 @@ func credentialEnv(s hop.Session, region string) []pair {
 // blankCredentials are what unset-current-credentials blanks: the runner cannot unset a variable,
 // and AWS's SDKs take an empty one as unset.
 func blankCredentials() []pair {
-	var pairs []pair
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CREDENTIAL_EXPIRATION"} {
-		pairs = append(pairs, pair{name, ""})
+	pairs := credentialEnv(hop.Session{}, "")
+	for i := range pairs {
+		pairs[i].value = ""
 	}
 	return pairs
 }

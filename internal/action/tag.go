@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/org/hubspoke-chain/internal/hop"
-	"github.com/org/hubspoke-chain/internal/idtoken"
 )
 
 type ownTag struct {
@@ -36,11 +35,6 @@ var ownTags = []ownTag{
 
 func reserved(key string) bool {
 	return slices.ContainsFunc(ownTags, func(t ownTag) bool { return strings.EqualFold(t.key, key) })
-}
-
-// sessionTags gives our tags and the custom ones.
-func sessionTags(claims idtoken.Claims, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
-	return SessionTags(claims.Get, getenv, custom, transitive)
 }
 
 // SessionTags gives the session tags that a step sends to the spoke, for a token with these claims: our own

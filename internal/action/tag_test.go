@@ -36,7 +36,7 @@ func TestSessionTags(t *testing.T) {
 	c := claims(t, `{"repository":"o/r","workflow":"Deploy (prod)","actor":"dependabot[bot]","sha":"abc","ref":"refs/heads/main","event_name":"push","base_ref":"","head_ref":"f",
 		"run_id":"17","environment":"production"}`)
 	env := given{"GITHUB_REPOSITORY": "forged/repo", "GITHUB_ACTION": "__run", "GITHUB_JOB": "deploy", "GITHUB_TRIGGERING_ACTOR": "octocat", "GITHUB_BASE_REF": "", "GITHUB_ENVIRONMENT": "x"}
-	got := sessionTags(c, env.get, []hop.Tag{{Key: "Team", Value: "pay"}}, []string{"headref", "Team"})
+	got := SessionTags(c.Get, env.get, []hop.Tag{{Key: "Team", Value: "pay"}}, []string{"headref", "Team"})
 	want := []hop.Tag{
 		{Key: "GitHub", Value: "Actions"}, {Key: "Repository", Value: "o/r"}, {Key: "Workflow", Value: "Deploy _prod_"}, {Key: "Action", Value: "__run"},
 		{Key: "Actor", Value: "dependabot_bot_"}, {Key: "Commit", Value: "abc"}, {Key: "Branch", Value: "refs/heads/main"},
@@ -47,7 +47,7 @@ func TestSessionTags(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if got := sessionTags(idtoken.Claims{}, given{"GITHUB_REF": "refs/heads/x"}.get, nil, nil); !slices.Equal(got, []hop.Tag{{Key: "GitHub", Value: "Actions"}, {Key: "Branch", Value: "refs/heads/x"}}) {
+	if got := SessionTags(idtoken.Claims{}.Get, given{"GITHUB_REF": "refs/heads/x"}.get, nil, nil); !slices.Equal(got, []hop.Tag{{Key: "GitHub", Value: "Actions"}, {Key: "Branch", Value: "refs/heads/x"}}) {
 		t.Errorf("without claims: got %v", got)
 	}
 }

@@ -61,6 +61,39 @@ func connectionsOfHop(t *testing.T) int32 {
 	return connections.Load()
 }
 
+// TestOldConnection leaves the connection that was opened ahead unused for too long: another is made.
+func TestOldConnection(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	endpoint, _ := url.Parse(server.URL)
+	for age, want := range map[time.Duration]int32{maxWarmAge - time.Minute: 1, maxWarmAge: 2} {
+		connections.Store(0)
+		c := openConnection(t.Context(), endpoint, nil)
+		ahead := <-c.first
+		c.first = make(chan net.Conn, 1)
+		c.first <- ahead
+		close(c.first)
+		c.opened = time.Now().Add(-age)
+		response, err := c.client.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		c.close()
+		if got := connections.Load(); got != want {
+			t.Errorf("%d connections at the age of %s, want %d", got, age, want)
+		}
+	}
+}
+
 // TestNothingIsLeftOpen ends a hop before the connection opened ahead is used.
 func TestNothingIsLeftOpen(t *testing.T) {
 	t.Parallel()
@@ -239,7 +272,7 @@ func TestHTTPSProxy(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(proxy.Certificate())
 	c.conn.client.Transport.(bounded).TLSClientConfig.RootCAs = roots
-	if _, _, err := c.tokenAndHub(context.Background()); err != nil {
+	if _, err := c.hubSession(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if len(names) != 1 || names[0] != "" || len(asked) != 1 || asked[0] != "CONNECT example.com:443" {
@@ -310,7 +343,7 @@ func TestStall(t *testing.T) {
 					return client, nil
 				}
 				begun := time.Now()
-				_, _, err = c.tokenAndHub(t.Context())
+				_, err = c.hubSession(t.Context())
 				took := time.Since(begun)
 				if err == nil || retries != 2 || took < 30*time.Second || took > 31*time.Second {
 					t.Errorf("%d retries in %s: %v; want 3 attempts of 10 s", retries, took, err)

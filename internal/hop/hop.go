@@ -23,8 +23,8 @@ type Hop struct {
 	Hub         ARN    // the role that trusts GitHub's OIDC provider
 	Spokes      []Spoke
 	SessionName string // of every session, 2 to 64 of [\w+=,.@-]
-	// Tags gives the session tags of the spokes, from the token that was minted. Nil for none.
-	Tags func(token string) []Tag
+	// Tags gives the session tags of the spokes; it is called once the token is minted. Nil for none.
+	Tags func() []Tag
 
 	Region      string   // of the STS endpoint and of the signature
 	Endpoint    *url.URL // in place of the region's STS endpoint; nil for the region's
@@ -79,11 +79,11 @@ func Run(ctx context.Context, h Hop) error {
 	}
 	defer sts.close()
 
-	token, hub, err := sts.tokenAndHub(ctx)
+	hub, err := sts.hubSession(ctx)
 	if err != nil {
 		return err
 	}
-	spokes, err := sts.assumeSpokes(ctx, hub, token)
+	spokes, err := sts.assumeSpokes(ctx, hub)
 	if err != nil {
 		return err
 	}
@@ -96,34 +96,33 @@ func Run(ctx context.Context, h Hop) error {
 	return nil
 }
 
-// tokenAndHub mints the token and assumes the hub role with it. ID tokens live five minutes, so one
+// hubSession mints the token and assumes the hub role with it. ID tokens live five minutes, so one
 // may expire while the call is being retried; then another is minted, once, unless retries are off.
-func (c *client) tokenAndHub(ctx context.Context) (token Secret, hub Session, err error) {
+func (c *client) hubSession(ctx context.Context) (Session, error) {
 	for mint := 1; ; mint++ {
 		start := time.Now()
 		value, err := c.hop.Token(ctx, c.hop.Audience)
 		if err != nil {
-			return Secret{}, Session{}, &Error{Stage: StageToken, Err: err}
+			return Session{}, &Error{Stage: StageToken, Err: err}
 		}
 		c.mask(value)
-		token = NewSecret(value)
 		c.reached(StageToken, Session{}, start)
-		hub, failure := c.assumeHub(ctx, token)
+		hub, failure := c.assumeHub(ctx, NewSecret(value))
 		if failure == nil {
-			return token, hub, nil
+			return hub, nil
 		}
 		if mint == min(2, c.hop.MaxAttempts) || !failure.HasCode("ExpiredToken") {
-			return Secret{}, Session{}, failure
+			return Session{}, failure
 		}
 		c.retrying(failure, mint, 0)
 	}
 }
 
 // assumeSpokes assumes every spoke role with the hub's session: all of them, or an error.
-func (c *client) assumeSpokes(ctx context.Context, hub Session, token Secret) ([]Session, error) {
+func (c *client) assumeSpokes(ctx context.Context, hub Session) ([]Session, error) {
 	var tags []Tag
 	if c.hop.Tags != nil {
-		tags = c.hop.Tags(token.Reveal())
+		tags = c.hop.Tags()
 	}
 	var sessions []Session
 	for _, spoke := range c.hop.Spokes {

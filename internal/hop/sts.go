@@ -18,8 +18,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// hubDuration of the hub's session is the shortest that AWS grants: it is needed for seconds.
-const hubDuration = 900 * time.Second
+// HubDuration of the hub's session is the shortest that AWS grants: it is needed for seconds.
+const HubDuration = 900 * time.Second
 
 // client talks to one STS endpoint for one hop.
 type client struct {
@@ -113,7 +113,7 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 		RoleArn:          aws.String(c.hop.Hub.String()),
 		RoleSessionName:  aws.String(c.hop.SessionName),
 		WebIdentityToken: aws.String(token.Reveal()),
-		DurationSeconds:  aws.Int32(int32(hubDuration.Seconds())),
+		DurationSeconds:  aws.Int32(int32(HubDuration.Seconds())),
 		Policy:           aws.String(HubPolicy(c.hop.Spokes)),
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,6 +174,11 @@ func TestWaits(t *testing.T) {
 		if _, err := m.Mint(t.Context(), "a"); err == nil {
 			t.Error("no error")
 		}
+		first := slices.Clone(told)
+		if _, err := m.Mint(t.Context(), "a"); err == nil || slices.Equal(first, told[len(first):]) {
+			t.Errorf("%v, and the same waits twice: %v", err, first) // jobs of a matrix would all ask at once
+		}
+		at, told = at[:len(at)/2], first
 		steps := []time.Duration{250, 500, 1000, 2000, 4000, 5000, 5000}
 		if len(at) != 8 || len(told) != len(steps) {
 			t.Fatalf("%d attempts, %d waits", len(at), len(told))
