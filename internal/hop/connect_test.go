@@ -78,6 +78,7 @@ func TestOldConnection(t *testing.T) {
 		connections.Store(0)
 		c := openConnection(t.Context(), endpoint, nil)
 		ahead := <-c.first
+		<-c.first // closed: nobody writes to it any more
 		c.first = make(chan net.Conn, 1)
 		c.first <- ahead
 		close(c.first)
