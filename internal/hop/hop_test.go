@@ -352,7 +352,6 @@ func TestWrongAnswer(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1"
 	const form = "the answer's credentials are not of the form that AWS uses"
-	const lacks = "the answer lacks the role's session or its credentials"
 	good := expires.Format(time.RFC3339)
 	for _, test := range []struct {
 		name, arn, id, key, token, expiration, err string
@@ -385,10 +384,13 @@ func TestWrongAnswer(t *testing.T) {
 			t.Errorf("%s: masked %v", test.name, got)
 		}
 	}
-	for _, body := range []string{"<AssumeRoleResponse></AssumeRoleResponse>", "<AssumeRoleResponse><AssumeRoleResult><Credentials></Credentials></AssumeRoleResult></AssumeRoleResponse>"} {
+	for body, want := range map[string]string{
+		"<AssumeRoleResponse></AssumeRoleResponse>": "the answer is not one of AWS STS (HTTP 200)",
+		"<AssumeRoleResponse><AssumeRoleResult><Credentials></Credentials></AssumeRoleResult></AssumeRoleResponse>": "the answer lacks the role's session or its credentials",
+	} {
 		h, _ := newHop(t, hubGranted(), answer{200, body})
-		if err := Run(context.Background(), h); text(err) != "assuming spoke role "+spokeRole+": "+lacks {
-			t.Errorf("%s: got %v, want %s", body, err, lacks)
+		if err := Run(context.Background(), h); text(err) != "assuming spoke role "+spokeRole+": "+want {
+			t.Errorf("%s: got %v, want %s", body, err, want)
 		}
 	}
 }
