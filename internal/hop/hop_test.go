@@ -385,7 +385,7 @@ func TestWrongAnswer(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		"<AssumeRoleResponse></AssumeRoleResponse>": "the answer is not one of AWS STS (HTTP 200)",
+		"<AssumeRoleResponse></AssumeRoleResponse>":                                                                 "the answer is not one of AWS STS (HTTP 200)",
 		"<AssumeRoleResponse><AssumeRoleResult><Credentials></Credentials></AssumeRoleResult></AssumeRoleResponse>": "the answer lacks the role's session or its credentials",
 	} {
 		h, _ := newHop(t, hubGranted(), answer{200, body})
