@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
@@ -158,6 +160,11 @@ func TestReadmePolicies(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
+	for _, b := range blocks {
+		if b.language == "json" {
+			readmeWorld(t, directory, b.text)
+		}
+	}
 	files := regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)
 	if !found || len(files) < 3 {
 		t.Fatalf("found the commands: %v, and %d files", found, len(files))
@@ -165,6 +172,53 @@ func TestReadmePolicies(t *testing.T) {
 	for _, m := range files {
 		if _, err := os.Stat(filepath.Join(directory, m[1])); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// readmeWorld walks the hops of README.md's own world, with the policies that its commands have written.
+func readmeWorld(t *testing.T, directory, world string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(directory, "world.json"), []byte(world), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := lab.ReadWorld(os.DirFS(directory), "world.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lab.New(w, lab.Options{})
+	servers, err := l.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer servers.Close()
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const staging, production = "arn:aws:iam::222222222222:role/deploy-staging", "arn:aws:iam::333333333333:role/deploy-production"
+	for _, hop := range []struct {
+		job, role string
+		status    int
+	}{{"staging", staging, 0}, {"production", production, 0}, {"production", staging, 0}, {"staging", production, 1}} {
+		claims, err := l.Job(hop.job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		job, err := runner.NewJob(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(job.Env, l.RequestEnv(servers.IssuerURL, claims))
+		step, err := job.Start(action, map[string]string{
+			"aws-region": "us-east-1", "hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
+			"role-to-assume": hop.role, "sts-endpoint": servers.STSURL,
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _, err := step.Run(t.Context(), program(os.Getenv("PATH"))); err != nil || status != hop.status {
+			t.Errorf("%s to %s: status %d, want %d, %v\n%s", hop.job, hop.role, status, hop.status, err, step.Log.Shown())
 		}
 	}
 }

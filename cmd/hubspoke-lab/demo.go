@@ -98,7 +98,7 @@ func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) err
 }
 
 func (s *stage) play(ctx context.Context, p printer, scene scene) error {
-	with := defaults()
+	with := defaults("")
 	maps.Copy(with, scene.with)
 	p.part("step", "- uses: org/hubspoke-chain@v1\n  with:\n"+yaml(with))
 

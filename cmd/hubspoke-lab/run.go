@@ -5,20 +5,24 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 )
 
-// defaults are the inputs of a step where the user gives none: the hop into staging.
-func defaults() map[string]string {
-	return map[string]string{
-		"aws-region":         "us-east-1",
-		"hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
-		"role-to-assume":     "arn:aws:iam::222222222222:role/deploy-staging",
+// defaults are the inputs of a step where the user gives none: in the world of examples/lab, the hop into
+// staging. Of another world's roles nothing is known.
+func defaults(world string) map[string]string {
+	inputs := map[string]string{"aws-region": "us-east-1"}
+	if world == "" {
+		inputs["hub-role-to-assume"] = "arn:aws:iam::123456789012:role/github-actions-hub"
+		inputs["role-to-assume"] = "arn:aws:iam::222222222222:role/deploy-staging"
 	}
+	return inputs
 }
 
 // inputFlags collects --with NAME=VALUE.
@@ -41,18 +45,20 @@ func runCommand() cli.Command {
 		Summary:  "walk the hop, then run COMMAND with the credentials that it exported",
 		Operands: "-- COMMAND [ARGUMENT...]",
 		About: `The hop is walked in a lab of its own. COMMAND is the next step of the job: it has the environment that the hop
-exported, and AWS_ENDPOINT_URL_STS at the lab. The step's log goes to standard error. Without --with, the hop is
-the one into staging.`,
+exported, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE of yours. The step's log goes to standard error.
+Without --with, the hop is the one into staging; with a --world of your own, name the roles.`,
 		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
-			with := inputFlags(defaults())
+			with := inputFlags{}
 			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
 			return func(ctx context.Context, command []string, s cli.Streams) error {
 				if len(command) == 0 {
 					return cli.UsageError{Err: errors.New("there is no COMMAND to run")}
 				}
-				return run(ctx, *world, *jobName, with, command, s)
+				inputs := defaults(*world)
+				maps.Copy(inputs, with)
+				return run(ctx, *world, *jobName, inputs, command, s)
 			}
 		},
 	}
@@ -65,7 +71,7 @@ func worldFlags(flags *flag.FlagSet) (world, jobName *string) {
 }
 
 // run walks the hop in a lab of its own and runs a command as the next step of the job.
-func run(ctx context.Context, world, jobName string, with inputFlags, words []string, streams cli.Streams) error {
+func run(ctx context.Context, world, jobName string, with map[string]string, words []string, streams cli.Streams) error {
 	s, err := openStage(ctx, world)
 	if err != nil {
 		return err
@@ -84,7 +90,9 @@ func run(ctx context.Context, world, jobName string, with inputFlags, words []st
 	}
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
-	command.Env = os.Environ()
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "AWS_PROFILE=") || strings.HasPrefix(variable, "AWS_DEFAULT_PROFILE=")
+	})
 	for _, p := range got.Env {
 		command.Env = append(command.Env, p.Name+"="+p.Value)
 	}

@@ -89,7 +89,12 @@ func serve(ctx context.Context, world, jobName string, faults faultFlags, stdout
 		}
 	}
 	fmt.Fprint(stdout, "\n# the step itself; a shell cannot export names with a hyphen, so they go through env\n# env")
-	inputs := defaults()
+	inputs := defaults(world)
+	for _, name := range []string{"hub-role-to-assume", "role-to-assume"} {
+		if inputs[name] == "" {
+			inputs[name] = "ARN"
+		}
+	}
 	inputs["sts-endpoint"] = servers.STSURL
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		fmt.Fprintf(stdout, " %s", quote("INPUT_"+strings.ToUpper(name)+"="+inputs[name]))

@@ -5,7 +5,7 @@
 #   spoke.sh deploy-staging ../lab/spoke-trust.json arn:aws:iam::aws:policy/PowerUserAccess
 #
 # The file is a policy as "hubspoke-chain policy spoke-trust" prints it, and the managed policies say what the role may
-# do. Run again, it brings the trust policy to what the file says, attaches the policies and detaches none. It prints
+# do. Run again, it brings the trust policy to what the file says, sets the tag, attaches the policies and detaches none. It prints
 # the role's ARN, the input role-to-assume.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ shift 2
 
 if aws iam get-role --role-name "$name" >/dev/null 2>&1; then
   aws iam update-assume-role-policy --role-name "$name" --policy-document "file://$trust"
+  aws iam tag-role --role-name "$name" --tags Key=hubspoke,Value=spoke
 else
   aws iam create-role --role-name "$name" --assume-role-policy-document "file://$trust" \
     --description "Deployments by GitHub Actions, over the hub role" --tags Key=hubspoke,Value=spoke >/dev/null

@@ -53,7 +53,11 @@ func New(world *World, o Options) *Lab {
 func (l *Lab) Job(name string) (Job, error) {
 	job, ok := l.world.jobs[name]
 	if !ok {
-		return Job{}, fmt.Errorf("the world has no job %q; it has %s", name, strings.Join(l.world.Jobs(), ", "))
+		jobs := strings.Join(l.world.Jobs(), ", ")
+		if jobs == "" {
+			jobs = "none"
+		}
+		return Job{}, fmt.Errorf("the world has no job %q; it has %s", name, jobs)
 	}
 	job.Claims = maps.Clone(job.Claims)
 	job.IncludeClaimKeys = slices.Clone(job.IncludeClaimKeys)
