@@ -1,7 +1,7 @@
 // Package e2e holds the tests of the image: built by its Dockerfile, run the way GitHub's runner runs a
 // container action, used in a workflow under act, and with the AWS CLI as the consumer of what it
 // exports. Only GitHub and AWS are the lab's. They stand behind a build tag, since they need Linux, a
-// Docker engine, act and the AWS CLI; where one of these is missing they fail:
+// Docker engine, act, the AWS CLI and Terraform; where one of these is missing they fail:
 //
 //	go test -tags docker -count=1 -timeout 20m ./internal/e2e/...
 //

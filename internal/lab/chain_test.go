@@ -218,7 +218,7 @@ func TestChain(t *testing.T) {
 	if *who.Arn != "arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1" || *who.Account != "222222222222" || *who.UserId != *spoke.AssumedRoleUser.AssumedRoleId {
 		t.Errorf("identity %s %s %s", *who.Arn, *who.Account, *who.UserId)
 	}
-	if counts := s.Servers.Counts(); counts["sts"].Requests != 3 || counts["issuer"].Requests != 1 || counts["issuer"].Connections != 1 {
+	if counts := s.Counts(); counts["sts"].Requests != 3 || counts["issuer"].Requests != 1 || counts["issuer"].Connections != 1 {
 		t.Errorf("counts %+v", counts)
 	}
 	for _, secret := range []string{signed, env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], *web.Credentials.SecretAccessKey, *spoke.Credentials.SessionToken} {

@@ -60,9 +60,6 @@ func (s *Servers) Close() error {
 }
 
 // Counts gives what the services, issuer and sts, have seen.
-func (s *Servers) Counts() map[string]Count { return s.lab.Counts() }
-
-// Counts gives what the services, issuer and sts, have seen.
 func (l *Lab) Counts() map[string]Count {
 	l.mu.Lock()
 	defer l.mu.Unlock()
