@@ -43,7 +43,7 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 		TLSClientConfig:     tlsConfig,
 		DialContext:         dialer.DialContext,
 		TLSHandshakeTimeout: attemptTimeout,
-		MaxIdleConnsPerHost: 2,
+		MaxIdleConnsPerHost: maxConcurrent,
 		DisableCompression:  true,
 		// An answer has some ten short headers.
 		MaxResponseHeaderBytes: 64 << 10,

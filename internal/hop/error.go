@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -64,6 +65,43 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Errors are the failures of several spokes, in the order of the spokes.
+type Errors []*Error
+
+// Error gives the failures, a line each.
+func (e Errors) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+// Unwrap returns the failures.
+func (e Errors) Unwrap() []error {
+	var all []error
+	for _, failure := range e {
+		all = append(all, failure)
+	}
+	return all
+}
+
+// join leaves out what did not fail, and of those that the end of the context stopped all but one: that is one
+// cause. Nothing is nil, and a single failure stands for itself.
+func (e Errors) join(ended error) error {
+	told := false
+	e = slices.DeleteFunc(e, func(failure *Error) bool {
+		if failure == nil {
+			return true
+		}
+		stopped := ended != nil && failure.Err == ended
+		again := stopped && told
+		told = told || stopped
+		return again
+	})
+	switch len(e) {
+	case 0:
+		return nil
+	case 1:
+		return e[0]
+	}
+	return e
+}
 
 // HasCode tells whether AWS answered with the code. Some codes go over the wire with "Exception" at
 // the end and some without, whatever the API model calls them, so both forms match.

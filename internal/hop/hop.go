@@ -7,6 +7,7 @@ package hop
 import (
 	"context"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -31,7 +32,8 @@ type Hop struct {
 	Proxy       func(*url.URL) (*url.URL, error)
 	MaxAttempts int // of one call, 1 or more
 
-	// What follows tells how the walk goes; nil where nobody listens.
+	// What follows tells how the walk goes; nil where nobody listens. Neither of them nor Mask is called while
+	// another is running, though the spokes are assumed side by side.
 
 	Reached  func(stage Stage, s Session, took time.Duration)  // no session at StageToken, where the token is masked by then
 	Retrying func(err *Error, attempt int, wait time.Duration) // after attempt, counted from 1
@@ -70,8 +72,8 @@ type Credentials struct {
 }
 
 // Run walks the hop. Every secret is masked in the line that receives it, the roles' credentials in
-// client.session. On an error, which is always an *Error, nothing has been exported. The token and
-// the hub's credentials do not outlive the call.
+// client.session. On an error nothing has been exported; it is an *Error, or Errors when several spokes
+// failed. The token and the hub's credentials do not outlive the call.
 func Run(ctx context.Context, h Hop) error {
 	sts, err := h.open(ctx) // connects while the token is being minted
 	if err != nil {
@@ -118,19 +120,31 @@ func (c *client) hubSession(ctx context.Context) (Session, error) {
 	}
 }
 
-// assumeSpokes assumes every spoke role with the hub's session: all of them, or an error.
+// maxConcurrent is how many spokes are assumed at a time, each on a connection of its own.
+const maxConcurrent = 32
+
+// assumeSpokes assumes every spoke role with the hub's session, side by side, and gives the sessions in the
+// order of the spokes. All of them are tried, so that one run shows everything that is wrong.
 func (c *client) assumeSpokes(ctx context.Context, hub Session) ([]Session, error) {
 	var tags []Tag
 	if c.hop.Tags != nil {
 		tags = c.hop.Tags()
 	}
-	var sessions []Session
-	for _, spoke := range c.hop.Spokes {
-		session, err := c.assumeSpoke(ctx, hub, spoke, tags)
-		if err != nil {
-			return nil, err
-		}
-		sessions = append(sessions, session)
+	sessions := make([]Session, len(c.hop.Spokes))
+	failures := make(Errors, len(c.hop.Spokes))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(maxConcurrent, len(c.hop.Spokes)) {
+		workers.Go(func() {
+			for i := range next {
+				sessions[i], failures[i] = c.assumeSpoke(ctx, hub, c.hop.Spokes[i], tags)
+			}
+		})
 	}
-	return sessions, nil
+	for i := range c.hop.Spokes {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return sessions, failures.join(context.Cause(ctx))
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -54,6 +55,10 @@ func spokeGranted() answer {
 type recording struct {
 	mu       sync.Mutex
 	answers  []answer
+	byRole   map[string][]answer // of a role, in place of the next of answers
+	inFlight atomic.Int32
+	most     atomic.Int32 // requests at a time
+	slow     time.Duration
 	events   []string
 	requests []url.Values
 	signers  []string // the access key id of each request's signature
@@ -66,6 +71,9 @@ func (r *recording) event(format string, args ...any) {
 }
 
 func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	r.most.Store(max(r.most.Load(), r.inFlight.Add(1)))
+	defer r.inFlight.Add(-1)
+	time.Sleep(r.slow)
 	body, _ := io.ReadAll(request.Body)
 	form, _ := url.ParseQuery(string(body))
 	r.event("ask %s", form.Get("Action"))
@@ -75,7 +83,11 @@ func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	signer, _, _ = strings.Cut(signer, "/")
 	r.requests, r.signers = append(r.requests, form), append(r.signers, signer)
 	next := answer{500, "no answer left"}
-	if len(r.answers) > 0 {
+	role := form.Get("RoleArn")
+	switch {
+	case len(r.byRole[role]) > 0:
+		next, r.byRole[role] = r.byRole[role][0], r.byRole[role][1:]
+	case len(r.answers) > 0:
 		next, r.answers = r.answers[0], r.answers[1:]
 	}
 	w.WriteHeader(next.status)
@@ -190,38 +202,104 @@ func TestRunWithoutOptions(t *testing.T) {
 	}
 }
 
+// newHops is a hop to n spokes, role deploy in accounts 300000000000 and on, each of which answers what
+// answers gives for it.
+func newHops(t *testing.T, n int, answers func(i int, granted answer) []answer) (Hop, *recording) {
+	t.Helper()
+	h, r := newHop(t, hubGranted())
+	h.Spokes, r.byRole = nil, map[string][]answer{}
+	for i := range n {
+		role := ARN{"aws", fmt.Sprintf("3%011d", i), "/", "deploy"}
+		h.Spokes = append(h.Spokes, Spoke{Role: role, Duration: time.Hour})
+		r.byRole[role.String()] = answers(i, granted("AssumeRole", role.Session("gh-1-1"), fmt.Sprintf("ASIASPOKESPOKE%06d", i), spokeKey, spokeToken, expires.Format(time.RFC3339)))
+	}
+	return h, r
+}
+
 func TestSeveralSpokes(t *testing.T) {
 	t.Parallel()
-	second := granted("AssumeRole", "arn:aws:sts::333333333333:assumed-role/audit/gh-1-1", spokeID, spokeKey, spokeToken, expires.Format(time.RFC3339))
-	other := Spoke{Role: ARN{"aws", "333333333333", "/", "audit"}, Duration: 900 * time.Second}
-
-	h, r := newHop(t, hubGranted(), spokeGranted(), second)
-	h.Spokes = append(h.Spokes, other)
-	var exported []string
-	h.Export = func(spokes []Session) error {
-		for _, s := range spokes {
-			exported = append(exported, s.ARN)
-		}
-		return nil
-	}
+	h, r := newHops(t, 100, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.slow = 5 * time.Millisecond
+	var exported []Session
+	h.Export = func(spokes []Session) error { exported = spokes; return nil }
+	told := 0 // by Reached, without a lock: the race detector watches
+	h.Reached = func(Stage, Session, time.Duration) { told++ }
 	if err := Run(context.Background(), h); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1", "arn:aws:sts::333333333333:assumed-role/audit/gh-1-1"}; !slices.Equal(exported, want) {
-		t.Errorf("exported %q, want %q", exported, want)
+	for i, s := range exported {
+		if want := fmt.Sprintf("ASIASPOKESPOKE%06d", i); s.Role != h.Spokes[i].Role || s.Credentials.AccessKeyID.Reveal() != want {
+			t.Errorf("spoke %d is %s with %s, want %s with %s", i, s.Role, s.Credentials.AccessKeyID.Reveal(), h.Spokes[i].Role, want)
+		}
 	}
-	if !slices.Equal(r.signers, []string{"", hubID, hubID}) {
+	if len(exported) != 100 || told != 102 || len(r.requests) != 101 {
+		t.Errorf("%d were exported, %d stages told and %d requests made; want 100, 102 and 101", len(exported), told, len(r.requests))
+	}
+	if r.signers[0] != "" || slices.ContainsFunc(r.signers[1:], func(s string) bool { return s != hubID }) {
 		t.Errorf("signed by %q, want the hub for every spoke", r.signers)
 	}
+	if most := r.most.Load(); most < 2 || most > maxConcurrent {
+		t.Errorf("%d requests at a time, want several and at most %d", most, maxConcurrent)
+	}
+}
 
-	h, r = newHop(t, hubGranted(), spokeGranted(), refusal(403, "AccessDenied", "no"))
-	h.Spokes = append(h.Spokes, other)
+func TestSeveralFail(t *testing.T) {
+	t.Parallel()
+	h, r := newHops(t, 5, func(i int, granted answer) []answer {
+		if i == 1 || i == 3 {
+			return []answer{refusal(403, "AccessDenied", "no")}
+		}
+		return []answer{granted}
+	})
 	err := Run(context.Background(), h)
-	if want := "assuming spoke role arn:aws:iam::333333333333:role/audit: AccessDenied: no (request 1f2e)"; text(err) != want {
-		t.Errorf("got %s, want %s", text(err), want)
+	want := "assuming spoke role arn:aws:iam::300000000001:role/deploy: AccessDenied: no (request 1f2e)\n" +
+		"assuming spoke role arn:aws:iam::300000000003:role/deploy: AccessDenied: no (request 1f2e)"
+	if text(err) != want {
+		t.Errorf("got  %s\nwant %s", text(err), want)
+	}
+	var all Errors
+	if !errors.As(err, &all) || len(all) != 2 || !all[0].HasCode("AccessDenied") {
+		t.Errorf("%T is not the two failures", err)
 	}
 	if slices.Contains(r.events, "export") {
-		t.Error("one spoke of two was exported")
+		t.Error("three spokes of five were exported")
+	}
+	if got := len(r.requests); got != 6 {
+		t.Errorf("%d requests, want the hub's and one for each spoke", got)
+	}
+}
+
+// TestSeveralThrottled throttles every spoke twice: 120 retries, more than one retryer of the SDK has tokens for.
+func TestSeveralThrottled(t *testing.T) {
+	t.Parallel()
+	throttled := refusal(400, "Throttling", "Rate exceeded")
+	h, r := newHops(t, 60, func(_ int, granted answer) []answer { return []answer{throttled, throttled, granted} })
+	h.Retrying = nil
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(r.requests); got != 181 {
+		t.Errorf("%d requests, want 181", got)
+	}
+}
+
+// TestSeveralCancelled ends the walk among the spokes: one cause is told, and not one for each of them.
+func TestSeveralCancelled(t *testing.T) {
+	t.Parallel()
+	h, r := newHops(t, 50, func(_ int, granted answer) []answer { return []answer{granted} })
+	ctx, cancel := context.WithCancelCause(context.Background())
+	h.Mask = func(value string) {
+		if strings.HasPrefix(value, "ASIASPOKE") {
+			cancel(errors.New("interrupt signal received"))
+		}
+	}
+	err := Run(ctx, h)
+	var one *Error
+	if !errors.As(err, &one) || !strings.HasSuffix(text(err), ": interrupt signal received") || strings.Contains(text(err), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if slices.Contains(r.events, "export") {
+		t.Error("exported")
 	}
 }
 

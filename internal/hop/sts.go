@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,8 +27,10 @@ type client struct {
 	hop     Hop
 	conn    *connection
 	options sts.Options // without credentials and retryer
-	retryer *retry.Standard
-	secrets []Secret // what was masked so far
+
+	telling sync.Mutex // held while a function of the hop that tells or masks is called
+	mu      sync.Mutex
+	secrets []Secret // what was masked so far; under mu
 }
 
 // open builds the client from the hop alone. The SDK's own configuration is not read: a container
@@ -50,13 +53,14 @@ func (h Hop) open(ctx context.Context) (*client, error) {
 		HTTPClient:   c.conn.client,
 		AppID:        "hubspoke-chain", // names this tool in CloudTrail's userAgent
 	}
-	c.retryer = newRetryer(h.MaxAttempts)
 	return c, nil
 }
 
 func (c *client) close() { c.conn.close() }
 
-// newRetryer retries what the SDK retries and two things more.
+// newRetryer retries what the SDK retries and two things more. Each call has one of its own: the SDK's bucket of
+// retry tokens is for one caller that runs on and on, and a hundred spokes would empty it at the first
+// burst of throttling.
 func newRetryer(attempts int) *retry.Standard {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
@@ -94,13 +98,15 @@ func (r reportingRetryer) RetryDelay(attempt int, err error) (time.Duration, err
 // call gives the options of one call, whose retries are told as that call's.
 func (c *client) call(ctx context.Context, stage Stage, role ARN) sts.Options {
 	options := c.options
-	options.Retryer = reportingRetryer{c.retryer, func(err error, attempt int, wait time.Duration) {
+	options.Retryer = reportingRetryer{newRetryer(c.hop.MaxAttempts), func(err error, attempt int, wait time.Duration) {
 		c.retrying(c.stsError(ctx, stage, role, err), attempt, wait)
 	}}
 	return options
 }
 
 func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	if c.hop.Retrying != nil {
 		c.hop.Retrying(err, attempt, wait)
 	}
@@ -154,16 +160,14 @@ func HubPolicy(spokes []Spoke) string {
 
 // assumeSpoke assumes one spoke role as the hub. When AWS finds the tags too large, the droppable
 // ones are left out and the call is made once more.
-func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags []Tag) (Session, error) {
+func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags []Tag) (Session, *Error) {
 	start := time.Now()
 	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke.Role)))
 	out, err := api.AssumeRole(ctx, c.spokeInput(spoke, tags))
 	if err != nil && c.stsError(ctx, StageSpoke, spoke.Role, err).HasCode("PackedPolicyTooLarge") {
 		kept, dropped := splitDroppable(tags)
 		if len(dropped) > 0 {
-			if c.hop.Dropped != nil {
-				c.hop.Dropped(spoke, dropped)
-			}
+			c.dropped(spoke, dropped)
 			tags = kept
 			out, err = api.AssumeRole(ctx, c.spokeInput(spoke, tags))
 		}
@@ -270,8 +274,14 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 
 // mask hides values in the log, and keeps them to take them out of error texts.
 func (c *client) mask(values ...string) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	for _, value := range values {
 		c.hop.Mask(value)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, value := range values {
 		c.secrets = append(c.secrets, NewSecret(value))
 	}
 }
@@ -279,13 +289,25 @@ func (c *client) mask(values ...string) {
 // redact takes the hop's own secrets out of what answered: an answer may echo the request, and once a
 // text is cut, the runner's mask no longer knows the part of a secret that is left.
 func (c *client) redact(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, secret := range c.secrets {
 		text = strings.ReplaceAll(text, secret.Reveal(), redacted)
 	}
 	return text
 }
 
+func (c *client) dropped(spoke Spoke, keys []string) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if c.hop.Dropped != nil {
+		c.hop.Dropped(spoke, keys)
+	}
+}
+
 func (c *client) reached(stage Stage, s Session, start time.Time) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	if c.hop.Reached != nil {
 		c.hop.Reached(stage, s, time.Since(start))
 	}
