@@ -517,16 +517,3 @@ func TestCancelled(t *testing.T) {
 		}
 	}
 }
-
-func TestHubPolicy(t *testing.T) {
-	t.Parallel()
-	spokes := []Spoke{
-		{Role: ARN{"aws", "222222222222", "/", "deploy"}},
-		{Role: ARN{"aws", "222222222222", "/*/a?b/${aws:username}/$/", "r"}},
-	}
-	want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
-		`"Resource":["arn:aws:iam::222222222222:role/deploy","arn:aws:iam::222222222222:role/${*}/a${?}b/${$}{aws:username}/${$}/r"]}]}`
-	if got := HubPolicy(spokes); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}

@@ -2,7 +2,6 @@ package hop
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -131,31 +130,6 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 	}
 	c.reached(StageHub, s, start)
 	return s, nil
-}
-
-// literal spells out what IAM would read as a wildcard or a variable: a role's path may hold any of
-// the three, and as a wildcard it would let the hub's session into other roles.
-// Source: IAM user guide, "IAM policy elements: Variables and tags", special characters.
-var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
-
-// HubPolicy is the inline session policy of the hub's session: it narrows it to what this hop does.
-func HubPolicy(spokes []Spoke) string {
-	type statement struct {
-		Effect           string
-		Action, Resource []string
-	}
-	s := statement{Effect: "Allow", Action: []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}}
-	for _, spoke := range spokes {
-		s.Resource = append(s.Resource, literal.Replace(spoke.Role.String()))
-	}
-	policy, err := json.Marshal(struct {
-		Version   string
-		Statement []statement
-	}{"2012-10-17", []statement{s}})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return string(policy)
 }
 
 // assumeSpoke assumes one spoke role as the hub. When AWS finds the tags too large, the droppable
