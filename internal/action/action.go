@@ -5,11 +5,9 @@ package action
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -105,20 +103,7 @@ func (s *step) hop(ctx context.Context, version string) error {
 
 // token mints the ID token and keeps its claims, for the tags and for what is told.
 func (s *step) token(ctx context.Context, audience string) (string, error) {
-	proxy := s.proxy()
-	transport := &http.Transport{
-		Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-		MaxResponseHeaderBytes: 64 << 10,
-		// One request needs no HTTP/2, and GODEBUG=http2debug of an earlier step would print the token.
-		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
-	}
-	defer transport.CloseIdleConnections()
-	a := githubactions.New(githubactions.WithGetenv(s.getenv), githubactions.WithHTTPClient(&http.Client{
-		Transport: transport,
-		// The request token goes to the address that the runner named and to no other.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}))
-	minter := idtoken.Minter{Get: a.GetIDToken, MaxAttempts: s.in.attempts, Retrying: s.retrying}
+	minter := idtoken.New(s.getenv, s.proxy(), s.in.attempts, s.retrying)
 	token, err := minter.Mint(ctx, audience)
 	if err != nil {
 		return "", err

@@ -64,6 +64,13 @@ func ParseClaims(token string) (Claims, error) {
 	return c, nil
 }
 
+// RequestExpires tells when the runner's request token, ACTIONS_ID_TOKEN_REQUEST_TOKEN, ends, and with it the
+// time in which tokens can be minted. GitHub promises no form for it: false when it is not a JWT with an exp.
+func RequestExpires(token string) (time.Time, bool) {
+	claims, err := ParseClaims(token)
+	return claims.Expires, err == nil && !claims.Expires.IsZero()
+}
+
 // Get returns a claim that is a string, and "" for every other. GitHub's are all strings but the times.
 func (c Claims) Get(name string) string {
 	s, _ := c.all[name].(string)

@@ -68,6 +68,23 @@ func TestParseClaimsRefuses(t *testing.T) {
 	}
 }
 
+func TestRequestExpires(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]time.Time{
+		token(`{"exp":1750000300}`):   time.Unix(1750000300, 0),
+		token(`{"exp":"1750000300"}`): {},
+		token(`{}`):                   {},
+		"v2.local.opaque":             {},
+		"opaque":                      {},
+		"":                            {},
+	} {
+		got, known := RequestExpires(in)
+		if !got.Equal(want) || known == want.IsZero() {
+			t.Errorf("%s: got %v, %t, want %v", in, got, known, want)
+		}
+	}
+}
+
 func TestClaim(t *testing.T) {
 	t.Parallel()
 	claims, err := ParseClaims(token(`{"repository":"o/r","run_number":7,"Actor":"a"}`))

@@ -4,6 +4,7 @@ package idtoken
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -30,6 +31,29 @@ type Minter struct {
 	MaxAttempts int
 	// Retrying is told of each wait, after attempt, counted from 1. Nil where nobody listens.
 	Retrying func(err error, attempt int, wait time.Duration)
+
+	close func() // ends the connections once a token is there, or none; nil when there is nothing to end
+}
+
+// maxHeader is how much of an answer's header is read, in bytes; GitHub's has some ten short lines.
+const maxHeader = 64 << 10
+
+// New gives a minter that asks the endpoint which the runner names in ACTIONS_ID_TOKEN_REQUEST_URL, with
+// ACTIONS_ID_TOKEN_REQUEST_TOKEN, both read through getenv, and through the proxy that proxy gives for an
+// address, nil for none. What attempts and retrying are is said at MaxAttempts and Retrying.
+func New(getenv func(string) string, proxy func(*url.URL) (*url.URL, error), attempts int, retrying func(err error, attempt int, wait time.Duration)) Minter {
+	transport := &http.Transport{
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		MaxResponseHeaderBytes: maxHeader,
+		// One request needs no HTTP/2, and GODEBUG=http2debug of an earlier step would print the token.
+		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
+	a := githubactions.New(githubactions.WithGetenv(getenv), githubactions.WithHTTPClient(&http.Client{
+		Transport: transport,
+		// The request token goes to the address that the runner named and to no other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}))
+	return Minter{Get: a.GetIDToken, MaxAttempts: attempts, Retrying: retrying, close: transport.CloseIdleConnections}
 }
 
 // Error is a token that was not minted. It holds nothing of the answer's body, which can hold a token.
@@ -61,6 +85,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Mint returns a token for the audience: a JWT of at most 20,000 bytes. Its error is an *Error, or
 // the context's cause when that ended first.
 func (m Minter) Mint(ctx context.Context, audience string) (string, error) {
+	if m.close != nil {
+		defer m.close()
+	}
 	for attempt := 1; ; attempt++ {
 		token, failure := m.once(ctx, audience)
 		if failure == nil {

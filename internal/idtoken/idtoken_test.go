@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -39,6 +40,52 @@ func TestMint(t *testing.T) {
 	m := Minter{Get: asker(server.URL+"/idtoken?api-version=2.0", "request-token").GetIDToken, MaxAttempts: 1}
 	if got, err := m.Mint(t.Context(), "sts.amazonaws.com"); err != nil || got != good {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestNew asks through a proxy, over one connection that is gone afterwards, and follows nobody elsewhere.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	answers := []func(w http.ResponseWriter, r *http.Request){
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"value":%q}`, good) },
+		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+	}
+	var asked, opened, closed atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.String() != "http://issuer.example.com/idtoken?audience=sts.amazonaws.com" || r.Header.Get("Authorization") != "Bearer request-token" {
+			t.Errorf("asked %s with %q", r.URL, r.Header)
+		}
+		answers[asked.Add(1)-1](w, r)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened.Add(1)
+		case http.StateClosed:
+			closed.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	getenv := func(name string) string {
+		return map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "http://issuer.example.com/idtoken", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}[name]
+	}
+	proxy := func(*url.URL) (*url.URL, error) { return url.Parse(server.URL) }
+	told := 0
+	m := New(getenv, proxy, 2, func(error, int, time.Duration) { told++ })
+	if got, err := m.Mint(t.Context(), "sts.amazonaws.com"); err != nil || got != good || told != 1 || opened.Load() != 1 {
+		t.Errorf("got %q, %v, told %d times, over %d connections", got, err, told, opened.Load())
+	}
+	for deadline := time.Now().Add(10 * time.Second); closed.Load() != 1; {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection stays open")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	const want = "GitHub's token endpoint answered HTTP 302"
+	if _, err := m.Mint(t.Context(), "sts.amazonaws.com"); err == nil || err.Error() != want || asked.Load() != 3 {
+		t.Errorf("got %v after %d requests, want %s", err, asked.Load(), want)
 	}
 }
 
