@@ -29,13 +29,13 @@ func commandLine() cli.Program {
 	p := cli.Program{
 		Name:    "hubspoke-chain",
 		Summary: "hubspoke-chain turns a GitHub Actions ID token into the credentials of a role in another AWS account.",
-		About: `GitHub runs the action; the other commands write, check and try the policies that it needs, and ask
-nobody: no account, no network.
+		About: `GitHub runs the action, and AWS's SDKs and tools run credential-process; the other commands write, check
+and try the policies that the action needs, and ask nobody: no account, no network.
 
 Exit status: 0 when it went well; 1 when the hop failed, something was found or access is refused;
 2 for a wrong command line or an input that cannot be read.`,
 		Version:  version,
-		Commands: []cli.Command{actionCommand()},
+		Commands: []cli.Command{actionCommand(), credprocCommand()},
 	}
 	p.Commands = append(p.Commands, policyCommands()...)
 	p.Commands = append(p.Commands, lintCommand(), simulateCommand())

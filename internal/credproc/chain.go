@@ -1,0 +1,324 @@
+package credproc
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/plain"
+)
+
+// Version of a chain's file.
+const Version = 1
+
+// Chain says which hop to walk, and how. It holds no secret: the token is minted anew for each hop, with
+// what the runner gives to the step that asks.
+type Chain struct {
+	Version int    `json:"version"` // 1
+	Region  string `json:"region"`  // of the STS endpoint and of the signature
+	Hub     string `json:"hub"`     // ARN of the role that trusts GitHub's OIDC provider
+	Spoke   string `json:"spoke"`   // ARN of the role whose credentials are handed out; in one partition with Hub and Region
+
+	SessionName     string `json:"sessionName"`     // of both sessions, 2 to 64 of [\w+=,.@-]
+	Audience        string `json:"audience"`        // of the ID token, 1 to 255 printable ASCII characters
+	DurationSeconds int    `json:"durationSeconds"` // of the spoke's session, 900 to 3600
+
+	Tags              []Tag    `json:"tags,omitempty"`              // session tags, up to 50
+	TransitiveTagKeys []string `json:"transitiveTagKeys,omitempty"` // of the tags, those that later role chaining carries on
+	SourceIdentity    string   `json:"sourceIdentity,omitempty"`    // 2 to 64 of [\w+=,.@-]; empty for none
+	ExternalID        string   `json:"externalId,omitempty"`        // 2 to 1224 of [\w+=,.@:/-]; empty for none
+	Policy            string   `json:"policy,omitempty"`            // inline session policy, a JSON object of up to 2048 characters; empty for none
+	PolicyARNs        []string `json:"policyArns,omitempty"`        // managed session policies, up to 10
+
+	Endpoint string `json:"endpoint,omitempty"` // https://HOST[:PORT] in place of the region's STS endpoint, http on loopback; empty for the region's
+	// Proxy is http[s]://[USER@]HOST[:PORT] without a password; empty for HTTPS_PROXY of the environment.
+	Proxy   string `json:"proxy,omitempty"`
+	NoProxy string `json:"noProxy,omitempty"` // hosts that are reached directly, as in NO_PROXY; empty for NO_PROXY of the environment
+
+	MaxAttempts    int `json:"maxAttempts"`    // of one call of GitHub or AWS, 1 to 20
+	TimeoutSeconds int `json:"timeoutSeconds"` // of the whole, 1 to 3600; what is over 55 counts as 55
+}
+
+// Tag is a session tag. A droppable one is left out when AWS finds the tags too large.
+type Tag struct {
+	Key       string `json:"key"`                 // 1 to 128 characters
+	Value     string `json:"value"`               // up to 256 characters
+	Droppable bool   `json:"droppable,omitempty"` // false for one that must be sent
+}
+
+// Limits of a chain. Those of STS are from the API's model of AssumeRole.
+const (
+	minDuration   = 900
+	maxDuration   = 3600 // of a chained session; AWS refuses more
+	maxTags       = 50
+	maxTagKey     = 128 // characters
+	maxTagValue   = 256 // characters
+	maxPolicy     = 2048
+	maxPolicyARNs = 10
+	maxARN        = 2048
+	maxNoProxy    = 4096 // bytes
+	maxAttempts   = 20
+	maxTimeout    = 3600 // the action's own limit
+	maxShown      = 300  // bytes of a value in an error
+)
+
+// maxCall bounds a call: the SDKs for Go end a process after a minute, without a word of why.
+// Source: aws-sdk-go-v2/credentials v1.20.16, processcreds.DefaultTimeout.
+const maxCall = 55 * time.Second
+
+// ReadChain reads the chain's file, a regular one of at most 64 KiB that holds one JSON object and no field
+// but those of Chain. Its error names the field, its value and what is allowed.
+func ReadChain(path string) (Chain, error) {
+	chain, _, err := readChain(path)
+	return chain, err
+}
+
+// readChain gives the SHA-256 of the file's bytes too, in hexadecimal.
+func readChain(path string) (Chain, string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return Chain{}, "", fmt.Errorf("reading the chain: %w", err)
+	}
+	var c Chain
+	if err := decode(data, &c); err != nil {
+		return Chain{}, "", fmt.Errorf("reading the chain %q: %w", path, err)
+	}
+	if err := c.check(); err != nil {
+		return Chain{}, "", fmt.Errorf("reading the chain %q: %w", path, err)
+	}
+	digest := sha256.Sum256(data)
+	return c, hex.EncodeToString(digest[:]), nil
+}
+
+// decode reads one JSON value that has no field but those of what it is decoded into.
+func decode(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("there is more than one JSON value in it")
+	}
+	return nil
+}
+
+// Write checks every field but Version, which it sets, and writes the chain to a file that is not there yet,
+// with mode 0600. When root writes it, it belongs to the owner of its directory.
+func (c Chain) Write(path string) error {
+	c.Version = Version
+	if err := c.check(); err != nil {
+		return fmt.Errorf("writing the chain: %w", err)
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the chain: %w", err)
+	}
+	data = append(data, '\n')
+	if len(data) > maxFile {
+		return fmt.Errorf("writing the chain: it is larger than %d bytes", maxFile)
+	}
+	if err := createFile(path, data); err != nil {
+		return fmt.Errorf("writing the chain: %w", err)
+	}
+	return nil
+}
+
+// form is what a text may consist of, its length in bytes, and both in words. The length is not part of the
+// expression, where a counted repeat of hundreds would cost milliseconds at every start.
+type form struct {
+	chars    *regexp.Regexp
+	min, max int
+	words    string
+}
+
+var (
+	roleName   = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+$`), 2, 64, "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"}
+	externalID = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`), 2, 1224, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -"}
+	audience   = form{regexp.MustCompile(`^[\x21-\x7e]+$`), 1, 255, "1 to 255 printable ASCII characters without a space"}
+	policyARN  = form{regexp.MustCompile(`^arn:[a-z-]+:iam::(aws|[0-9]{12}):policy/[\x21-\x7e]+$`), 20, maxARN, "the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)"}
+)
+
+// check gives the first field that is not as it must be.
+func (c Chain) check() error {
+	if c.Version != Version {
+		return fmt.Errorf("version: %d is not %d, the one that this program reads", c.Version, Version)
+	}
+	for _, check := range []func() error{c.checkRoles, c.checkTexts, c.checkNumbers, c.checkTags, c.checkPolicies, c.checkWays} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Chain) checkRoles() error {
+	partition, err := hop.RegionPartition(c.Region)
+	if err != nil {
+		return refused("region", c.Region, err)
+	}
+	for _, role := range []struct{ field, value string }{{"hub", c.Hub}, {"spoke", c.Spoke}} {
+		arn, err := hop.ParseRoleARN(role.value)
+		if err != nil {
+			return refused(role.field, role.value, err)
+		}
+		if arn.Partition != partition {
+			return fmt.Errorf("%s: %s is in partition %s, but region %s is in %s; hub, spoke and region must be in one partition", role.field, quote(role.value), arn.Partition, c.Region, partition)
+		}
+	}
+	return nil
+}
+
+func (c Chain) checkTexts() error {
+	for _, text := range []struct {
+		field, value string
+		form         form
+		required     bool
+	}{
+		{"sessionName", c.SessionName, roleName, true},
+		{"audience", c.Audience, audience, true},
+		{"sourceIdentity", c.SourceIdentity, roleName, false},
+		{"externalId", c.ExternalID, externalID, false},
+	} {
+		if text.value == "" && !text.required {
+			continue
+		}
+		if err := text.form.check(text.field, text.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f form) holds(s string) bool {
+	return len(s) >= f.min && len(s) <= f.max && f.chars.MatchString(s)
+}
+
+func (f form) check(field, value string) error {
+	if !f.holds(value) {
+		return fmt.Errorf("%s: %s is not %s", field, quote(value), f.words)
+	}
+	return nil
+}
+
+func (c Chain) checkNumbers() error {
+	for _, number := range []struct {
+		field            string
+		value, low, high int
+	}{
+		{"durationSeconds", c.DurationSeconds, minDuration, maxDuration},
+		{"maxAttempts", c.MaxAttempts, 1, maxAttempts},
+		{"timeoutSeconds", c.TimeoutSeconds, 1, maxTimeout},
+	} {
+		if number.value < number.low || number.value > number.high {
+			return fmt.Errorf("%s: %d is not from %d to %d", number.field, number.value, number.low, number.high)
+		}
+	}
+	return nil
+}
+
+func (c Chain) checkTags() error {
+	if len(c.Tags) > maxTags {
+		return fmt.Errorf("tags: %d are more than the %d that AWS takes", len(c.Tags), maxTags)
+	}
+	for i, tag := range c.Tags {
+		if err := checkTagKey("tags", tag.Key); err != nil {
+			return err
+		}
+		if utf8.RuneCountInString(tag.Value) > maxTagValue || strings.ContainsFunc(tag.Value, notTagRune) || hasAWSPrefix(tag.Value) {
+			return fmt.Errorf("tags: the value %s of %s is not up to %d letters, digits, spaces and _ . : / = + - @ that do not begin with aws:", quote(tag.Value), quote(tag.Key), maxTagValue)
+		}
+		if slices.ContainsFunc(c.Tags[:i], func(t Tag) bool { return strings.EqualFold(t.Key, tag.Key) }) {
+			return fmt.Errorf("tags: %s stands in it twice (AWS compares tag keys without case)", quote(tag.Key))
+		}
+	}
+	if len(c.TransitiveTagKeys) > maxTags {
+		return fmt.Errorf("transitiveTagKeys: %d are more than the %d that AWS takes", len(c.TransitiveTagKeys), maxTags)
+	}
+	// One that is not among the tags is no error: a tag whose value is empty in this run is not sent.
+	for _, key := range c.TransitiveTagKeys {
+		if err := checkTagKey("transitiveTagKeys", key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTagKey(field, key string) error {
+	if n := utf8.RuneCountInString(key); n < 1 || n > maxTagKey || strings.ContainsFunc(key, notTagRune) || hasAWSPrefix(key) {
+		return fmt.Errorf("%s: the key %s is not 1 to %d letters, digits, spaces and _ . : / = + - @ that do not begin with aws:", field, quote(key), maxTagKey)
+	}
+	return nil
+}
+
+func hasAWSPrefix(s string) bool { return len(s) >= 4 && strings.EqualFold(s[:4], "aws:") }
+
+// notTagRune tells which characters AWS refuses: [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model.
+func notTagRune(c rune) bool {
+	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c) || c == utf8.RuneError
+}
+
+func (c Chain) checkPolicies() error {
+	if c.Policy != "" {
+		var object map[string]json.RawMessage
+		if json.Unmarshal([]byte(c.Policy), &object) != nil || object == nil || utf8.RuneCountInString(c.Policy) > maxPolicy {
+			return fmt.Errorf("policy: %s is not a JSON object of up to %d characters", quote(c.Policy), maxPolicy)
+		}
+	}
+	if len(c.PolicyARNs) > maxPolicyARNs {
+		return fmt.Errorf("policyArns: %d are more than the %d that AWS takes", len(c.PolicyARNs), maxPolicyARNs)
+	}
+	for _, arn := range c.PolicyARNs {
+		if err := policyARN.check("policyArns", arn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkWays looks at how STS and GitHub are reached.
+func (c Chain) checkWays() error {
+	if c.Endpoint != "" {
+		if _, err := hop.ParseEndpoint(c.Endpoint); err != nil {
+			return refused("endpoint", c.Endpoint, err)
+		}
+	}
+	if c.Proxy != "" {
+		proxy, err := url.Parse(c.Proxy)
+		if err != nil || proxy.Hostname() == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
+			return errors.New("proxy: " + notProxy) // not shown: it can hold a password
+		}
+		if _, has := proxy.User.Password(); has {
+			return errors.New("proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment")
+		}
+	}
+	if len(c.NoProxy) > maxNoProxy || strings.ContainsFunc(c.NoProxy, unicode.IsControl) {
+		return fmt.Errorf("noProxy: %s is not a list of hosts of up to %d bytes", quote(c.NoProxy), maxNoProxy)
+	}
+	return nil
+}
+
+const notProxy = "the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT)"
+
+// refused is an error about a value that err quotes.
+func refused(field, value string, err error) error {
+	if len(value) > maxShown {
+		return fmt.Errorf("%s: %s is not of the form that it must have", field, quote(value))
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+// quote gives a value in quotes, at most maxShown bytes of it.
+func quote(value string) string { return fmt.Sprintf("%q", plain.Shorten(value, maxShown)) }

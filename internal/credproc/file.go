@@ -1,0 +1,79 @@
+package credproc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// maxFile is how large a chain or a cache may be, in bytes: 50 tags of the longest that AWS takes fit into
+// it, and a session token has some 1,000.
+const maxFile = 64 << 10
+
+// Beside FILE.json lie FILE.cache and FILE.lock, and FILE.cache.new while the cache is being written.
+func cacheFile(chainFile string) string { return strings.TrimSuffix(chainFile, ".json") + ".cache" }
+func lockFile(chainFile string) string  { return strings.TrimSuffix(chainFile, ".json") + ".lock" }
+
+// readFile reads a regular file of at most maxFile bytes. It follows no link and waits for no pipe.
+func readFile(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) { // what O_NOFOLLOW makes of a link
+		return nil, fmt.Errorf("%q is not a regular file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%q is larger than %d bytes", path, maxFile)
+	}
+	return data, nil
+}
+
+// createFile writes a file that is not there yet, with mode 0600, or leaves none behind.
+func createFile(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = own(file)
+	if err == nil {
+		_, err = file.Write(data)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// own gives what root has made to the owner of its directory. Container actions run as root and the other
+// steps as the runner's user, and either must be able to use what the other has left.
+func own(file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(file.Name()))
+	if err != nil {
+		return err
+	}
+	directory, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return nil
+	}
+	return file.Chown(int(directory.Uid), int(directory.Gid))
+}
