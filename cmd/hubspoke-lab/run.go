@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/org/hubspoke-chain/internal/cli"
+	"github.com/org/hubspoke-chain/internal/lab"
 )
 
 // defaults are the inputs of a step where the user gives none: in the world of examples/lab, the hop into
@@ -50,6 +53,7 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
+			session := sessionFlag(flags)
 			with := inputFlags{}
 			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
 			return func(ctx context.Context, command []string, s cli.Streams) error {
@@ -58,7 +62,7 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 				}
 				inputs := defaults(*world)
 				maps.Copy(inputs, with)
-				return run(ctx, *world, *jobName, inputs, command, s)
+				return run(ctx, *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, s)
 			}
 		},
 	}
@@ -70,9 +74,34 @@ func worldFlags(flags *flag.FlagSet) (world, jobName *string) {
 	return world, flags.String("job", "staging", "the world's `JOB` that the step belongs to")
 }
 
+// seconds is a duration that a flag gives as a whole number of seconds.
+type seconds time.Duration
+
+// maxSession is the longest that AWS lets a chained session last, in seconds.
+const maxSession = 3600
+
+func (s *seconds) String() string { return "" }
+
+func (s *seconds) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxSession {
+		return fmt.Errorf("it is a number of seconds from 1 to %d", maxSession)
+	}
+	*s = seconds(time.Duration(n) * time.Second)
+	return nil
+}
+
+// sessionFlag is that of the commands in whose lab sessions can expire while somebody watches.
+func sessionFlag(flags *flag.FlagSet) *seconds {
+	session := new(seconds)
+	flags.Var(session, "session-seconds",
+		"`N`, 1 to 3600: the spoke's session ends after so long, sooner than AWS ends one, to watch it expire (default as asked)")
+	return session
+}
+
 // run walks the hop in a lab of its own and runs a command as the next step of the job.
-func run(ctx context.Context, world, jobName string, with map[string]string, words []string, streams cli.Streams) error {
-	s, err := openStage(ctx, world)
+func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, world, o)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type stage struct {
 }
 
 // openLab starts a lab on loopback. An empty name takes the world that is built in, examples/lab.
-func openLab(world string, log func(string, ...any)) (*lab.Lab, *lab.Servers, error) {
+func openLab(world string, o lab.Options) (*lab.Lab, *lab.Servers, error) {
 	files, name := examples.Lab, "lab/world.json"
 	var w *lab.World
 	var err error
@@ -38,14 +38,14 @@ func openLab(world string, log func(string, ...any)) (*lab.Lab, *lab.Servers, er
 	if err != nil {
 		return nil, nil, err
 	}
-	l := lab.New(w, lab.Options{Log: log})
+	l := lab.New(w, o)
 	servers, err := l.Start()
 	return l, servers, err
 }
 
 // openStage starts a lab and builds the action from the module that the current directory is in.
-func openStage(ctx context.Context, world string) (*stage, error) {
-	l, servers, err := openLab(world, nil)
+func openStage(ctx context.Context, world string, o lab.Options) (*stage, error) {
+	l, servers, err := openLab(world, o)
 	if err != nil {
 		return nil, err
 	}
