@@ -48,7 +48,8 @@ func runCommand() cli.Command {
 		Summary:  "walk the hop, then run COMMAND with the credentials that it exported",
 		Operands: "-- COMMAND [ARGUMENT...]",
 		About: `The hop is walked in a lab of its own. COMMAND is the next step of the job: it has the environment that the hop
-exported, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE of yours. The step's log goes to standard error.
+exported, what the job needs for another ID token, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE and no AWS
+credentials of yours. The job ends with it. The log of the hop goes to standard error.
 Without --with, the hop is the one into staging; with a --world of your own, name the roles.`,
 		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
@@ -99,7 +100,7 @@ func sessionFlag(flags *flag.FlagSet) *seconds {
 	return session
 }
 
-// run walks the hop in a lab of its own and runs a command as the next step of the job.
+// run walks the hop in a lab of its own, runs a command as the next step of the job, and ends the job.
 func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
 	s, err := openStage(ctx, world, o)
 	if err != nil {
@@ -111,6 +112,23 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 		return err
 	}
 	fmt.Fprint(streams.Err, got.log.Shown())
+	err = s.next(ctx, got, words, streams)
+	log, failed := finish(ctx, got.job)
+	fmt.Fprint(streams.Err, log)
+	if failed != nil {
+		fmt.Fprintf(streams.Err, "hubspoke-lab: error: %v\n", failed)
+		if err == nil {
+			err = cli.Status(1)
+		}
+	}
+	return err
+}
+
+// own are the user's variables that would win over what the step exported, or stop the AWS CLI.
+var own = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+// next runs a command as the next step of the job, where the step did not fail.
+func (s *stage) next(ctx context.Context, got outcome, words []string, streams cli.Streams) error {
 	if got.Err != nil {
 		return got.Err
 	}
@@ -120,13 +138,17 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "AWS_PROFILE=") || strings.HasPrefix(variable, "AWS_DEFAULT_PROFILE=")
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(own, name)
 	})
 	for _, p := range got.Env {
 		command.Env = append(command.Env, p.Name+"="+p.Value)
 	}
-	command.Env = append(command.Env, "AWS_ENDPOINT_URL_STS="+s.servers.STSURL)
-	err = command.Run()
+	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+		command.Env = append(command.Env, name+"="+got.job.Env[name])
+	}
+	command.Env = append(command.Env, "RUNNER_TEMP="+got.job.Temp, "AWS_ENDPOINT_URL_STS="+s.servers.STSURL)
+	err := command.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return cli.Status(failed.ExitCode())
