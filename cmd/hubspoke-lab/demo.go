@@ -74,7 +74,7 @@ job summary, the proof of the credentials and CloudTrail, and fails when anythin
 // demo walks the scenes and checks what it shows.
 func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	start := time.Now()
-	s, err := openStage(ctx, "")
+	s, err := openStage(ctx, "", lab.Options{})
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,19 @@ func (s *stage) play(ctx context.Context, p printer, scene scene) error {
 	if err != nil {
 		return err
 	}
+	err = s.show(ctx, p, scene, got, before)
+	log, failed := finish(ctx, got.job)
+	if log != "" {
+		p.part("the end of the job", log)
+	}
+	if n := s.leaked(log); n > 0 {
+		failed = errors.Join(failed, fmt.Errorf("%d secrets are in the log of the job's end", n))
+	}
+	return errors.Join(err, failed)
+}
+
+// show shows what a step came to, and checks it; before is how many events there were ahead of it.
+func (s *stage) show(ctx context.Context, p printer, scene scene, got outcome, before int) error {
 	log := got.log.Shown()
 	p.part("log", log)
 	p.part("job summary", got.Summary)

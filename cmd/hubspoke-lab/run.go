@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/org/hubspoke-chain/internal/cli"
+	"github.com/org/hubspoke-chain/internal/lab"
 )
 
 // defaults are the inputs of a step where the user gives none: in the world of examples/lab, the hop into
@@ -45,11 +48,13 @@ func runCommand() cli.Command {
 		Summary:  "walk the hop, then run COMMAND with the credentials that it exported",
 		Operands: "-- COMMAND [ARGUMENT...]",
 		About: `The hop is walked in a lab of its own. COMMAND is the next step of the job: it has the environment that the hop
-exported, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE of yours. The step's log goes to standard error.
+exported, what the job needs for another ID token, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE and no AWS
+credentials of yours. The job ends with it. The log of the hop goes to standard error.
 Without --with, the hop is the one into staging; with a --world of your own, name the roles.`,
 		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
+			session := sessionFlag(flags)
 			with := inputFlags{}
 			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
 			return func(ctx context.Context, command []string, s cli.Streams) error {
@@ -58,7 +63,7 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 				}
 				inputs := defaults(*world)
 				maps.Copy(inputs, with)
-				return run(ctx, *world, *jobName, inputs, command, s)
+				return run(ctx, *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, s)
 			}
 		},
 	}
@@ -70,9 +75,34 @@ func worldFlags(flags *flag.FlagSet) (world, jobName *string) {
 	return world, flags.String("job", "staging", "the world's `JOB` that the step belongs to")
 }
 
-// run walks the hop in a lab of its own and runs a command as the next step of the job.
-func run(ctx context.Context, world, jobName string, with map[string]string, words []string, streams cli.Streams) error {
-	s, err := openStage(ctx, world)
+// seconds is a duration that a flag gives as a whole number of seconds.
+type seconds time.Duration
+
+// maxSession is the longest that AWS lets a chained session last, in seconds.
+const maxSession = 3600
+
+func (s *seconds) String() string { return "" }
+
+func (s *seconds) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxSession {
+		return fmt.Errorf("it is a number of seconds from 1 to %d", maxSession)
+	}
+	*s = seconds(time.Duration(n) * time.Second)
+	return nil
+}
+
+// sessionFlag is that of the commands in whose lab sessions can expire while somebody watches.
+func sessionFlag(flags *flag.FlagSet) *seconds {
+	session := new(seconds)
+	flags.Var(session, "session-seconds",
+		"`N`, 1 to 3600: the spoke's session ends after so long, sooner than AWS ends one, to watch it expire (default as asked)")
+	return session
+}
+
+// run walks the hop in a lab of its own, runs a command as the next step of the job, and ends the job.
+func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, world, o)
 	if err != nil {
 		return err
 	}
@@ -82,6 +112,23 @@ func run(ctx context.Context, world, jobName string, with map[string]string, wor
 		return err
 	}
 	fmt.Fprint(streams.Err, got.log.Shown())
+	err = s.next(ctx, got, words, streams)
+	log, failed := finish(ctx, got.job)
+	fmt.Fprint(streams.Err, log)
+	if failed != nil {
+		fmt.Fprintf(streams.Err, "hubspoke-lab: error: %v\n", failed)
+		if err == nil {
+			err = cli.Status(1)
+		}
+	}
+	return err
+}
+
+// own are the user's variables that would win over what the step exported, or stop the AWS CLI.
+var own = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+// next runs a command as the next step of the job, where the step did not fail.
+func (s *stage) next(ctx context.Context, got outcome, words []string, streams cli.Streams) error {
 	if got.Err != nil {
 		return got.Err
 	}
@@ -91,13 +138,17 @@ func run(ctx context.Context, world, jobName string, with map[string]string, wor
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = streams.In, streams.Out, streams.Err
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "AWS_PROFILE=") || strings.HasPrefix(variable, "AWS_DEFAULT_PROFILE=")
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(own, name)
 	})
 	for _, p := range got.Env {
 		command.Env = append(command.Env, p.Name+"="+p.Value)
 	}
-	command.Env = append(command.Env, "AWS_ENDPOINT_URL_STS="+s.servers.STSURL)
-	err = command.Run()
+	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+		command.Env = append(command.Env, name+"="+got.job.Env[name])
+	}
+	command.Env = append(command.Env, "RUNNER_TEMP="+got.job.Temp, "AWS_ENDPOINT_URL_STS="+s.servers.STSURL)
+	err := command.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return cli.Status(failed.ExitCode())

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -40,18 +41,23 @@ form; standard error gets a line for each request.`,
 		Examples: []string{"hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
+			session := sessionFlag(flags)
 			var faults faultFlags
 			flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; repeatable. Kinds: "+strings.Join(lab.FaultKinds(), ", "))
 			return func(ctx context.Context, _ []string, s cli.Streams) error {
-				return serve(ctx, *world, *jobName, faults, s.Out, s.Err)
+				o := lab.Options{
+					Log:             func(format string, a ...any) { fmt.Fprintf(s.Err, format+"\n", a...) },
+					SessionLifetime: time.Duration(*session),
+				}
+				return serve(ctx, *world, *jobName, o, faults, s.Out)
 			}
 		},
 	}
 }
 
 // serve runs the lab until it is interrupted.
-func serve(ctx context.Context, world, jobName string, faults faultFlags, stdout, stderr io.Writer) error {
-	l, servers, err := openLab(world, func(format string, a ...any) { fmt.Fprintf(stderr, format+"\n", a...) })
+func serve(ctx context.Context, world, jobName string, o lab.Options, faults faultFlags, stdout io.Writer) error {
+	l, servers, err := openLab(world, o)
 	if err != nil {
 		return err
 	}

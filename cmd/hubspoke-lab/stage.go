@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -26,7 +27,7 @@ type stage struct {
 }
 
 // openLab starts a lab on loopback. An empty name takes the world that is built in, examples/lab.
-func openLab(world string, log func(string, ...any)) (*lab.Lab, *lab.Servers, error) {
+func openLab(world string, o lab.Options) (*lab.Lab, *lab.Servers, error) {
 	files, name := examples.Lab, "lab/world.json"
 	var w *lab.World
 	var err error
@@ -38,14 +39,14 @@ func openLab(world string, log func(string, ...any)) (*lab.Lab, *lab.Servers, er
 	if err != nil {
 		return nil, nil, err
 	}
-	l := lab.New(w, lab.Options{Log: log})
+	l := lab.New(w, o)
 	servers, err := l.Start()
 	return l, servers, err
 }
 
 // openStage starts a lab and builds the action from the module that the current directory is in.
-func openStage(ctx context.Context, world string) (*stage, error) {
-	l, servers, err := openLab(world, nil)
+func openStage(ctx context.Context, world string, o lab.Options) (*stage, error) {
+	l, servers, err := openLab(world, o)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +125,25 @@ func (s *stage) step(ctx context.Context, jobName string, with map[string]string
 		return outcome{}, err
 	}
 	return outcome{result, step.Log, status, job}, nil
+}
+
+// finishWithin is the time that post steps have, also after an interrupt: what GitHub gives to a job that is
+// cancelled (GitHub Docs, "Workflow cancellation reference").
+const finishWithin = 5 * time.Minute
+
+// finish ends the job of a step and gives the log of its posts. An interrupt does not keep them from running.
+func finish(ctx context.Context, job *runner.Job) (log string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	ended, err := job.Finish(ctx)
+	for _, e := range ended {
+		log += e.Log.Shown()
+		if e.Status != 0 {
+			err = errors.Join(err, fmt.Errorf("a post step ended with status %d", e.Status))
+		}
+		err = errors.Join(err, e.Err)
+	}
+	return log, err
 }
 
 // leaked counts the lab's secrets that a text shows.

@@ -18,6 +18,12 @@ import (
 type Options struct {
 	Now func() time.Time                 // the clock under the lab's own; nil for time.Now
 	Log func(format string, args ...any) // a line for each request, without secrets, from many goroutines; nil for none
+
+	// SessionLifetime ends the sessions of chained roles, those of AssumeRole, after so long, where the call asked for
+	// more; 0 for what was asked. AWS grants no such sessions: its shortest have 900 s. It exists so that
+	// several expiries fit in a test. All else stays as it is: DurationSeconds is checked as on AWS, and what
+	// the lab counts, in whole seconds, is what it answers.
+	SessionLifetime time.Duration
 }
 
 // Lab is one world with its issuer, its STS, its clock and what has happened so far. All methods may
@@ -27,6 +33,7 @@ type Lab struct {
 	now0  func() time.Time
 	log   func(format string, args ...any)
 	key   *signingKey
+	life  time.Duration // of a chained session at most; 0: what was asked
 
 	mu       sync.Mutex
 	offset   time.Duration
@@ -44,7 +51,7 @@ func New(world *World, o Options) *Lab {
 		o.Now = time.Now
 	}
 	return &Lab{
-		world: world, now0: o.Now, log: o.Log, key: processKey(),
+		world: world, now0: o.Now, log: o.Log, key: processKey(), life: o.SessionLifetime,
 		requests: map[string]*jobRequest{}, sessions: map[string]*session{}, counts: map[string]Count{},
 	}
 }

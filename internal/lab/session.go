@@ -35,13 +35,17 @@ type effective struct {
 // grant makes the session and its answer.
 func (l *Lab) grant(c *call) *result {
 	e := c.effective
+	life := c.params.duration
+	if c.caller != nil && l.life > 0 {
+		life = min(life, l.life)
+	}
 	s := &session{
 		RoleSession: c.policyCall().Session(), role: c.role,
 		accessKeyID: identifier("ASIA", 16),
 		secret:      base64.StdEncoding.EncodeToString(random(30)),
 		// The length differs from session to session on AWS too; code must take it as opaque.
 		token:    "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(random(400+int(random(1)[0]))),
-		expires:  c.now.Add(c.params.duration).Truncate(time.Second),
+		expires:  c.now.Add(life).Truncate(time.Second),
 		policies: e.policies,
 	}
 	l.keep(s.accessKeyID, s.secret, s.token)

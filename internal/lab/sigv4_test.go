@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/lab"
 )
 
 // signing is a GetCallerIdentity that the SDK's signer signs, and what to do wrong before and after.
@@ -160,5 +162,67 @@ func TestSessionExpires(t *testing.T) {
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if skew := time.Until(date); err != nil || skew < 58*time.Minute || skew > 62*time.Minute {
 		t.Errorf("Date is %s from now", skew)
+	}
+}
+
+// TestSessionLifetime has chained sessions of 20 s, which AWS does not grant, under a clock that stands still but for
+// Advance.
+func TestSessionLifetime(t *testing.T) {
+	t.Parallel()
+	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now().Truncate(time.Second)
+	l := lab.New(world, lab.Options{Now: func() time.Time { return start }, SessionLifetime: 20 * time.Second})
+	servers, err := l.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := servers.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := stage{l, servers, t}
+
+	hub := s.hub("staging")
+	if got, want := *hub.Expiration, start.Add(time.Hour); !got.Equal(want) {
+		t.Errorf("the hub's session, which is not chained, ends at %s, want %s", got, want)
+	}
+	for seconds, want := range map[int32]string{
+		899:  "Bad Request ValidationError: 1 validation error detected: Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900",
+		3601: "Bad Request ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+	} {
+		in := spokeInput(stagingRole)
+		in.DurationSeconds = &seconds
+		_, err := s.client(hub).AssumeRole(t.Context(), in)
+		if got := refusal(t, err); got != want {
+			t.Errorf("%d s: %s, want %s", seconds, got, want)
+		}
+	}
+	spoke, err := s.client(hub).AssumeRole(t.Context(), spokeInput(stagingRole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := *spoke.Credentials.Expiration, start.Add(20*time.Second); !got.Equal(want) {
+		t.Errorf("the spoke's session ends at %s, want %s", got, want)
+	}
+	s.Advance(19 * time.Second)
+	if _, err := s.client(spoke.Credentials).GetCallerIdentity(t.Context(), nil); err != nil {
+		t.Errorf("a second before it expires: %v", err)
+	}
+	s.Advance(time.Second)
+	const expired = "Forbidden ExpiredToken: The security token included in the request is expired"
+	_, err = s.client(spoke.Credentials).GetCallerIdentity(t.Context(), nil)
+	if got := refusal(t, err); got != expired {
+		t.Errorf("GetCallerIdentity: %s, want %s", got, expired)
+	}
+	_, err = s.client(spoke.Credentials).AssumeRole(t.Context(), spokeInput(productionRole))
+	if got := refusal(t, err); got != expired {
+		t.Errorf("AssumeRole: %s, want %s", got, expired)
+	}
+	if _, err := s.client(hub).GetCallerIdentity(t.Context(), nil); err != nil {
+		t.Errorf("the hub's session: %v", err)
 	}
 }

@@ -108,8 +108,15 @@ func (s *Step) entrypoint(stage Stage) string {
 
 // RunContainer runs the step in a container by the docker CLI that is on the PATH, and is Run in all
 // else. A cancellation reaches the CLI alone, which hands the signal on; a container that does not end
-// by it is left running, as the runner leaves it.
+// by it is left running, as the runner leaves it. The post stage's container has _post behind its name.
 func (s *Step) RunContainer(ctx context.Context, c Container) (status int, stderr string, err error) {
+	if c.Stage == Main {
+		s.register(func(ctx context.Context, post *Step) (int, string, error) {
+			last := c
+			last.Name, last.Stage = c.Name+"_post", Post
+			return post.RunContainer(ctx, last)
+		})
+	}
 	args, env, err := s.DockerRun(c)
 	if err != nil {
 		return 0, "", err

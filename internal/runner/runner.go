@@ -1,6 +1,6 @@
-// Package runner does what GitHub's runner does with a step of a container action: it makes the
-// command files and the environment, reads the log for workflow commands, hides what is masked, and
-// reads the files when the step has ended. The demo shows its log and the tests check what it
+// Package runner does what GitHub's runner does with a step of a container action, and with a run: step behind
+// it: it makes the command files and the environment, reads the log for workflow commands, hides what is
+// masked, reads the files when the step has ended, and runs the post steps at the end of the job. The demo shows its log and the tests check what it
 // keeps, so it is a transcription of actions/runner and not an improvement on it: where the runner
 // is lenient, so is this.
 //
@@ -25,6 +25,11 @@ type Job struct {
 	Workspace string            // the host's GITHUB_WORKSPACE, absolute
 	Env       map[string]string // of the steps to come: the job's own and what GITHUB_ENV brought
 	Masks     Masks
+	Owner     int // id of the user whom the command files belong to, the runner's; 0: of the user that runs this
+
+	status    jobStatus
+	posts     []post
+	container *JobContainer // nil for a job on the host
 }
 
 // The directories below the temp directory, as ContainerActionHandler.cs names them.
@@ -64,32 +69,54 @@ type Step struct {
 	Log    *Log
 	job    *Job
 	action Action
+	with   map[string]string
+	state  []Pair // what the stages saved so far
 	env    map[string]string
 	paths  map[string]string // of the command files, by variable
+	script string            // path of a run: step's script; empty: it uses an action
 }
 
 // Start makes the command files and the environment of a step that uses the action with the
 // inputs. state is what an earlier stage of the same step saved.
 func (j *Job) Start(action Action, with map[string]string, state []Pair) (*Step, error) {
-	s := &Step{job: j, action: action, env: map[string]string{}, paths: map[string]string{}, Log: &Log{masks: &j.Masks}}
-	for name, value := range j.Env {
-		s.env[name] = value
+	if _, err := evaluateIf(action.Runs.PostIf, jobSucceeded, nil); err != nil {
+		return nil, fmt.Errorf("post-if: %w", err)
 	}
 	inputs, err := action.inputs(with, j.Temp)
 	if err != nil {
 		return nil, err
 	}
+	s, err := j.start()
+	if err != nil {
+		return nil, err
+	}
+	s.action, s.with, s.state = action, with, slices.Clone(state)
 	for name, value := range inputs {
 		s.env[inputVariable(name)] = value
 	}
 	for _, p := range state {
 		s.env["STATE_"+p.Name] = p.Value
 	}
+	s.env["HOME"] = filepath.Join(j.Temp, home)
+	return s, nil
+}
+
+// start makes what every kind of step has.
+func (j *Job) start() (*Step, error) {
+	s := &Step{job: j, env: map[string]string{}, paths: map[string]string{}, Log: &Log{masks: &j.Masks}}
+	for name, value := range j.Env {
+		s.env[name] = value
+	}
 	id := strings.ToLower(rand.Text())
 	for _, f := range commandFiles {
 		path := filepath.Join(j.Temp, fileCommands, f.prefix+id)
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			return nil, err
+		}
+		if j.Owner != 0 {
+			if err := os.Chown(path, j.Owner, j.Owner); err != nil {
+				return nil, err
+			}
 		}
 		s.paths[f.env], s.env[f.env] = path, path
 	}
@@ -98,7 +125,6 @@ func (j *Job) Start(action Action, with map[string]string, state []Pair) (*Step,
 		"CI":                "true",
 		"GITHUB_WORKSPACE":  j.Workspace,
 		"GITHUB_EVENT_PATH": filepath.Join(j.Temp, workflow, "event.json"),
-		"HOME":              filepath.Join(j.Temp, home),
 		"RUNNER_TEMP":       j.Temp,
 		"RUNNER_WORKSPACE":  filepath.Dir(j.Workspace),
 		"RUNNER_OS":         "Linux",
@@ -183,6 +209,10 @@ func (s *Step) End() (Result, error) {
 			r.State = pairs
 		}
 	}
+	s.state = append(s.state, r.State...)
+	if r.Err != nil {
+		s.job.fail()
+	}
 	for _, p := range r.Env {
 		if p.Name == "NODE_OPTIONS" { // the one variable that the runner refuses
 			continue
@@ -190,6 +220,13 @@ func (s *Step) End() (Result, error) {
 		s.job.Env[p.Name] = p.Value
 	}
 	return r, nil
+}
+
+// fail makes the job a failed one; one that was cancelled stays so.
+func (j *Job) fail() {
+	if j.status == jobSucceeded {
+		j.status = jobFailed
+	}
 }
 
 // maxSummary is the size over which the runner uploads nothing, in bytes (CreateStepSummaryCommand).
