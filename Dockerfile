@@ -26,11 +26,14 @@ ARG TARGETARCH
 # What --version and the first line of the log say; a release passes its own.
 ARG VERSION=dev
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/hubspoke-chain ./cmd/hubspoke-chain
+    go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/hubspoke-chain ./cmd/hubspoke-chain \
+    && ln -s hubspoke-chain /out/hubspoke-chain-post
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /out/hubspoke-chain /hubspoke-chain
+# The program under two names: the runner tells the stages of a step apart by their entrypoint alone. A directory is
+# copied, since COPY of the link by its name would follow it and the image would hold the program twice.
+COPY --from=build /out/ /
 
 # No USER: the runner's command files belong to another uid, and only root can append to them. No shell anywhere:
 # sh drops variables with a hyphen in the name, and INPUT_ROLE-TO-ASSUME is one.

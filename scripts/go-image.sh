@@ -43,6 +43,7 @@ if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
 fi
 cp "$busybox" "$stage/root/bin/busybox"
 ln -s busybox "$stage/root/bin/sh"
+ln -s busybox "$stage/root/bin/ln"
 cp -L "$certificates" "$stage/root$certificates"
 
 # Downloaded afresh into a cache of its own, from this machine's cache where it has them, so that the image holds the

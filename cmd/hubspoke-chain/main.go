@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,8 +23,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
-	os.Exit(cli.Run(ctx, commandLine(), os.Args[1:], streams))
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == postProgram {
+		args = []string{"clean-up"}
+	}
+	os.Exit(cli.Run(ctx, commandLine(), args, streams))
 }
+
+// postProgram is the name under which the runner starts the action's post stage. It gives each stage the same
+// arguments and another entrypoint, so the image has this program under both names.
+const postProgram = "hubspoke-chain-post"
 
 func commandLine() cli.Program {
 	p := cli.Program{
@@ -35,11 +44,26 @@ and try the policies that the action needs, and ask nobody: no account, no netwo
 Exit status: 0 when it went well; 1 when the hop failed, something was found or access is refused;
 2 for a wrong command line or an input that cannot be read.`,
 		Version:  version,
-		Commands: []cli.Command{actionCommand(), credprocCommand()},
+		Commands: []cli.Command{actionCommand(), cleanUpCommand(), credprocCommand()},
 	}
 	p.Commands = append(p.Commands, policyCommands()...)
 	p.Commands = append(p.Commands, lintCommand(), simulateCommand())
 	return p
+}
+
+func cleanUpCommand() cli.Command {
+	return cli.Command{
+		Name:    "clean-up",
+		Summary: "run as the post stage of a step of GitHub Actions",
+		About: `It removes what the step left for later ones, the folder that STATE_folder names. The image runs it under the
+name ` + postProgram + `, with whatever arguments. Without STATE_folder there is nothing to do.`,
+		Examples: []string{"hubspoke-chain clean-up"},
+		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			return func(_ context.Context, _ []string, s cli.Streams) error {
+				return cli.Status(action.Clean(s.Out, s.Getenv))
+			}
+		},
+	}
 }
 
 func actionCommand() cli.Command {
@@ -55,7 +79,11 @@ action's inputs mean is in action.yml. It prints the step's log with workflow co
 				if *hostTemp != "" && !filepath.IsAbs(*hostTemp) {
 					return cli.UsageError{Err: errors.New("--host-temp is not an absolute path")}
 				}
-				return cli.Status(action.Run(ctx, s.Out, s.Getenv, version))
+				program, err := os.Executable()
+				if err != nil {
+					return fmt.Errorf("finding this program: %w", err)
+				}
+				return cli.Status(action.Run(ctx, s.Out, s.Getenv, action.Options{Version: version, HostTemp: *hostTemp, Program: program}))
 			}
 		},
 	}

@@ -6,10 +6,12 @@ package action
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,20 +24,31 @@ import (
 	"github.com/org/hubspoke-chain/internal/plain"
 )
 
+// Options are what a step needs beside its environment.
+type Options struct {
+	Version  string // for the first line of the log
+	HostTemp string // the runner's temp directory as the host sees it; needed for profiles only
+	Program  string // path of this program, which auto-refresh leaves for later steps
+}
+
 // Run runs the step with the environment that getenv reads and returns its exit status: 0, or 1
 // when the hop failed and its one annotation says why. Everything goes to stdout, masks included:
 // the runner reads stderr apart from it, and a mask on one stream comes too late for the other.
-func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, version string) int {
+func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Options) int {
 	out := &stream{to: stdout}
 	log := log{githubactions.New(githubactions.WithWriter(out), githubactions.WithGetenv(getenv))}
 	in, problems := readInputs(log.GetInput, getenv)
 	maskInputs(log, in)
-	problems = append(problems, checkRunner(getenv)...)
+	problems = append(problems, checkRunner(getenv, len(problems) == 0 && in.profiles())...)
 	if in.unsetCurrent {
 		// Before anything can fail, a wrong input too: what it is for is that nothing stale is left then.
 		if err := writeFiles(getenv, commandFile{"GITHUB_ENV", blankCredentials()}); err != nil {
 			problems = append(problems, "unset-current-credentials: "+err.Error())
 		}
+	}
+	s := step{in: in, options: o, getenv: getenv, out: out, log: log, start: time.Now()}
+	if len(problems) == 0 {
+		problems = s.prepare()
 	}
 	if len(problems) > 0 {
 		log.failure(problems)
@@ -47,8 +60,8 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, expired)
 	defer cancel()
 
-	s := step{in: in, getenv: getenv, out: out, log: log, start: time.Now()}
-	if err := s.hop(ctx, version); err != nil {
+	if err := s.hop(ctx); err != nil {
+		s.discard()
 		s.explain(err)
 		return 1
 	}
@@ -57,16 +70,18 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, vers
 
 // step is one run of the action.
 type step struct {
-	in     inputs
-	getenv func(string) string
-	out    *stream
-	log    log
-	start  time.Time
-	claims idtoken.Claims // of the token; empty until it is minted
+	in      inputs
+	options Options
+	getenv  func(string) string
+	out     *stream
+	log     log
+	start   time.Time
+	claims  idtoken.Claims // of the token; empty until it is minted
+	files   files          // for profiles
 }
 
-func (s *step) hop(ctx context.Context, version string) error {
-	s.log.line("hubspoke-chain %s", version)
+func (s *step) hop(ctx context.Context) error {
+	s.log.line("hubspoke-chain %s", s.options.Version)
 	s.notices()
 	if s.in.unsetCurrent {
 		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank from now on")
@@ -82,18 +97,20 @@ func (s *step) hop(ctx context.Context, version string) error {
 		Endpoint:    s.in.endpoint,
 		Proxy:       s.proxy(),
 		MaxAttempts: s.in.attempts,
-		Spokes: []hop.Spoke{{
-			Role:              s.in.spoke,
+		Reached:     s.reached,
+		Retrying:    func(err *hop.Error, attempt int, wait time.Duration) { s.retrying(err, attempt, wait) },
+		Dropped:     s.dropped,
+	}
+	for _, spoke := range s.in.spokes {
+		h.Spokes = append(h.Spokes, hop.Spoke{
+			Role:              spoke.role,
 			Duration:          s.in.duration,
 			TransitiveTagKeys: s.in.transitiveTagKeys,
 			SourceIdentity:    s.in.sourceIdentity,
 			ExternalID:        s.in.externalID,
 			Policy:            s.in.sessionPolicy,
 			PolicyARNs:        s.in.policyARNs,
-		}},
-		Reached:  s.reached,
-		Retrying: func(err *hop.Error, attempt int, wait time.Duration) { s.retrying(err, attempt, wait) },
-		Dropped:  s.dropped,
+		})
 	}
 	if !s.in.skipTagging {
 		h.Tags = s.tags
@@ -125,41 +142,114 @@ func (s *step) proxy() func(*url.URL) (*url.URL, error) {
 	return config.ProxyFunc()
 }
 
-// export hands the session to the later steps, all of it in one write for each file.
+// export hands the sessions to the later steps, all of it in one write for each file.
 func (s *step) export(sessions []hop.Session) error {
-	spoke := sessions[0]
-	env := commandFile{env: "GITHUB_ENV"}
+	env, output, state := commandFile{env: "GITHUB_ENV"}, commandFile{env: "GITHUB_OUTPUT"}, commandFile{env: "GITHUB_STATE"}
 	if s.in.exportEnv {
-		env.pairs = credentialEnv(spoke, s.in.region)
+		env.pairs = credentialEnv(sessions[0], s.in.region)
 	}
-	output := commandFile{"GITHUB_OUTPUT", outputs(spoke, s.claims.Subject, s.in.exportOutputs)}
+	if s.in.profiles() {
+		if err := s.writeProfiles(sessions); err != nil {
+			return err
+		}
+		env.pairs = append(env.pairs, s.profileEnv(sessions)...)
+		state.pairs = []pair{{folderState, s.files.folder.Name}}
+	}
+	output.pairs = s.outputs(sessions)
 	if s.out.err != nil { // the masks may not have arrived
 		return fmt.Errorf("writing the log: %w", s.out.err)
 	}
-	if err := writeFiles(s.getenv, output, env); err != nil {
+	if err := writeFiles(s.getenv, output, state, env); err != nil {
 		return err
 	}
-	var names []string
-	for _, p := range env.pairs {
-		names = append(names, p.name)
-	}
-	if len(names) == 0 {
-		names = []string{"outputs only"}
-	}
-	s.log.stage("export", "%s", strings.Join(names, ", "))
-	s.log.stage("expires", "%s, in %s; the hop took %s", spoke.Credentials.Expires.Format(time.RFC3339),
-		minutes(time.Until(spoke.Credentials.Expires)), elapsed(time.Since(s.start)))
-	if err := appendSummary(s.getenv, s.summary(spoke)); err != nil {
+	s.exported(env.pairs, sessions)
+	if err := appendSummary(s.getenv, s.summary(sessions)); err != nil {
 		s.log.warning("the job summary was not written: " + err.Error())
 	}
 	return nil
 }
 
-// explain reports the failure: its cause in the one annotation, the detail in the log, and both with what
-// to paste in the summary.
+// exported tells what later steps have, and for how long.
+func (s *step) exported(env []pair, sessions []hop.Session) {
+	var set []string
+	for _, p := range env {
+		if p.value != "" {
+			set = append(set, p.name)
+		}
+	}
+	if len(set) == 0 {
+		set = []string{"outputs only"}
+	}
+	s.log.stage("export", "%s", strings.Join(set, ", "))
+	if s.in.several {
+		s.log.stage("profiles", "%s", strings.Join(s.profileNames(), ", "))
+	}
+	if s.in.autoRefresh {
+		s.log.stage("renews", "%s", s.renews())
+	}
+	expires := earliest(sessions)
+	s.log.stage("expires", "%s, in %s; the hop took %s", expires.Format(time.RFC3339), minutes(time.Until(expires)), elapsed(time.Since(s.start)))
+}
+
+// earliest is when the first of the sessions expires.
+func earliest(sessions []hop.Session) time.Time {
+	first := sessions[0].Credentials.Expires
+	for _, session := range sessions {
+		if session.Credentials.Expires.Before(first) {
+			first = session.Credentials.Expires
+		}
+	}
+	return first
+}
+
+// explain reports the failure: its causes in the one annotation, the detail in the log, and both with what
+// to paste in the summary. When several spokes failed for the same reasons, those are told once.
 func (s *step) explain(err error) {
+	failures := []error{err}
+	var several hop.Errors
+	if errors.As(err, &several) {
+		failures = several.Unwrap()
+	}
+	var told []diagnose.Explanation
+	var causes []string
+	for _, failure := range failures {
+		x := diagnose.Explain(failure, s.run(failure))
+		causes = append(causes, x.Cause)
+		if !slices.ContainsFunc(told, func(t diagnose.Explanation) bool { return sameReasons(t, x) }) {
+			told = append(told, x)
+		}
+	}
+	s.log.failure(causes)
+	for _, x := range told {
+		if len(told) > 1 {
+			s.log.line("")
+			s.log.line("%s", x.Cause)
+		}
+		s.log.explanation(x)
+	}
+	if err := appendSummary(s.getenv, failureSummary(causes, told)); err != nil {
+		s.log.warning("the job summary was not written: " + err.Error())
+	}
+}
+
+// sameReasons tells whether two explanations are of the same mistakes, in whatever account.
+func sameReasons(a, b diagnose.Explanation) bool {
+	return a.Certain == b.Certain && slices.EqualFunc(a.Causes, b.Causes, func(a, b diagnose.Cause) bool { return a.Title == b.Title })
+}
+
+// run is what is known of this run for the explanation of a failure.
+func (s *step) run(failure error) diagnose.Run {
+	spoke := s.in.spokes[0].role
+	var failed *hop.Error
+	if errors.As(failure, &failed) {
+		for _, other := range s.in.spokes {
+			if other.role.String() == failed.Role {
+				spoke = other.role
+			}
+		}
+	}
 	run := diagnose.Run{
-		Hub: s.in.hub, Spoke: s.in.spoke, Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
+		Hub: s.in.hub, Spoke: spoke, Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
 		SessionName: s.in.sessionName, Duration: s.in.duration, TransitiveTagKeys: s.in.transitiveTagKeys,
 		SourceIdentity: s.in.sourceIdentity, ExternalID: s.in.externalID != "",
 		InlinePolicy: s.in.sessionPolicy != "", ManagedPolicies: len(s.in.policyARNs) > 0,
@@ -176,12 +266,7 @@ func (s *step) explain(err error) {
 	if !s.in.skipTagging {
 		run.Tags = s.tags()
 	}
-	x := diagnose.Explain(err, run)
-	s.log.failure([]string{x.Cause})
-	s.log.explanation(x)
-	if err := appendSummary(s.getenv, failureSummary(x)); err != nil {
-		s.log.warning("the job summary was not written: " + err.Error())
-	}
+	return run
 }
 
 // maxEvent is how much of the event's payload is read, in bytes. GitHub's webhooks end at 25 MB, and those
@@ -211,10 +296,15 @@ func head(getenv func(string) string) string {
 	return event.PullRequest.Head.Repo.FullName
 }
 
-// checkRunner looks at what the runner provides before anything is asked of anyone.
-func checkRunner(getenv func(string) string) []string {
+// checkRunner looks at what the runner provides before anything is asked of anyone. The state of a step is
+// needed for profiles alone, whose files the post stage takes away.
+func checkRunner(getenv func(string) string, profiles bool) []string {
 	var problems []string
-	for _, env := range []string{"GITHUB_ENV", "GITHUB_OUTPUT"} {
+	needed := []string{"GITHUB_ENV", "GITHUB_OUTPUT"}
+	if profiles {
+		needed = append(needed, "GITHUB_STATE")
+	}
+	for _, env := range needed {
 		file, _, err := openCommandFile(getenv, env)
 		if err != nil {
 			problems = append(problems, err.Error())
@@ -246,17 +336,18 @@ func maskInputs(log log, in inputs) {
 
 func (s *step) notices() {
 	if s.in.duration < s.in.askedDuration {
-		s.log.notice(fmt.Sprintf("role-duration-seconds: %d is capped at %d, AWS's limit for a session assumed from another one; to go on past the hour, use this action again",
+		s.log.notice(fmt.Sprintf("role-duration-seconds: %d is capped at %d, AWS's limit for a session assumed from another one; to go on past the hour, set auto-refresh or use this action again",
 			int(s.in.askedDuration.Seconds()), int(s.in.duration.Seconds())))
 	}
 	if s.in.skipTagging && len(s.in.customTags)+len(s.in.transitiveTagKeys) > 0 {
 		s.log.notice("custom-tags and transitive-tag-keys are not sent because role-skip-session-tagging is true")
 	}
-	for _, name := range profileEnv {
-		if s.in.exportEnv && s.getenv(name) != "" {
+	for _, name := range profileVariables {
+		if s.in.exportEnv && !s.in.profiles() && s.getenv(name) != "" {
 			s.log.warning(name + " is set: AWS's SDK for JavaScript prefers that profile to the credentials exported here. A step cannot unset a variable, and a blank one stops the AWS CLI, so take it out where it is set")
 		}
 	}
+	s.profileNotices()
 }
 
 func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration) {
@@ -264,7 +355,7 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageToken:
 		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
-		s.log.stage("hub", "%s, %d s and for this spoke only, in %s", session.Role, int(hop.HubDuration.Seconds()), elapsed(took))
+		s.log.stage("hub", "%s, %d s and for %s only, in %s", session.Role, int(hop.HubDuration.Seconds()), these(len(s.in.spokes)), elapsed(took))
 	case hop.StageSpoke:
 		s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
 	}
@@ -278,9 +369,16 @@ func (s *step) dropped(spoke hop.Spoke, keys []string) {
 	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke.Role, strings.Join(keys, ", ")))
 }
 
-// profileEnv name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is
+func these(spokes int) string {
+	if spokes == 1 {
+		return "this spoke"
+	}
+	return fmt.Sprintf("these %d spokes", spokes)
+}
+
+// profileVariables name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is
 // a profile whose name is empty ("The config profile () could not be found"), with keys and without.
-var profileEnv = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
+var profileVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
 
 // credentialEnv are the variables that AWS's SDKs and tools read.
 func credentialEnv(s hop.Session, region string) []pair {
@@ -304,18 +402,21 @@ func blankCredentials() []pair {
 	return pairs
 }
 
-func outputs(s hop.Session, subject string, credentials bool) []pair {
-	pairs := []pair{
-		{"aws-account-id", s.Role.AccountID},
-		{"authenticated-arn", s.ARN},
-		{"aws-expiration", s.Credentials.Expires.Format(time.RFC3339)},
-		{"oidc-subject", plain.Visible(subject)},
+// outputs are the step's. Of several spokes the single ones are left out, but for the earliest expiry.
+func (s *step) outputs(sessions []hop.Session) []pair {
+	one := sessions[0]
+	var pairs []pair
+	if !s.in.several {
+		pairs = append(pairs, pair{"aws-account-id", one.Role.AccountID}, pair{"authenticated-arn", one.ARN})
 	}
-	if credentials {
+	pairs = append(pairs,
+		pair{"aws-expiration", earliest(sessions).Format(time.RFC3339)},
+		pair{"oidc-subject", plain.Visible(s.claims.Subject)})
+	if s.in.exportOutputs {
 		pairs = append(pairs,
-			pair{"aws-access-key-id", s.Credentials.AccessKeyID.Reveal()},
-			pair{"aws-secret-access-key", s.Credentials.SecretAccessKey.Reveal()},
-			pair{"aws-session-token", s.Credentials.SessionToken.Reveal()})
+			pair{"aws-access-key-id", one.Credentials.AccessKeyID.Reveal()},
+			pair{"aws-secret-access-key", one.Credentials.SecretAccessKey.Reveal()},
+			pair{"aws-session-token", one.Credentials.SessionToken.Reveal()})
 	}
 	return pairs
 }

@@ -136,7 +136,7 @@ func TestRun(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, test.in, test.env, test.spoke)
 			var out bytes.Buffer
-			if status := Run(context.Background(), &out, w.getenv, "v1.2.3"); status != test.status {
+			if status := Run(context.Background(), &out, w.getenv, Options{Version: "v1.2.3"}); status != test.status {
 				t.Errorf("status %d, want %d:\n%s", status, test.status, &out)
 			}
 			if got := w.pairs(t, "GITHUB_ENV"); !maps.Equal(got, test.vars) {
@@ -191,7 +191,7 @@ func TestProblems(t *testing.T) {
 	w := newWorld(t, given{"aws-region": "", "audience": "a b", "http-proxy": "http://user:hunter2@proxy", "mask-aws-account-id": "true", "sts-endpoint": server.URL},
 		given{"ACTIONS_ID_TOKEN_REQUEST_URL": "http://github.example/x"}, "")
 	var out bytes.Buffer
-	status := Run(context.Background(), &out, w.getenv, "v1.2.3")
+	status := Run(context.Background(), &out, w.getenv, Options{Version: "v1.2.3"})
 	want := `::add-mask::hunter2
 ::add-mask::123456789012
 ::add-mask::222222222222
@@ -209,7 +209,7 @@ Nothing was asked of GitHub or AWS, and nothing was exported.
 func TestOutsideOfActions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if status := Run(context.Background(), &out, func(string) string { return "" }, "v1.2.3"); status != 1 {
+	if status := Run(context.Background(), &out, func(string) string { return "" }, Options{Version: "v1.2.3"}); status != 1 {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{"GITHUB_ENV is not set: this is not running as a step of GitHub Actions", "GITHUB_OUTPUT is not set: this is not running as a step of GitHub Actions", "aws-region: is required", "role-to-assume: is required"} {
@@ -226,7 +226,7 @@ func TestEnds(t *testing.T) {
 	cancel(fmt.Errorf("interrupt signal received%.0w", context.Canceled))
 	w := newWorld(t, nil, nil, "")
 	var out bytes.Buffer
-	status := Run(cancelled, &out, w.getenv, "v1.2.3")
+	status := Run(cancelled, &out, w.getenv, Options{Version: "v1.2.3"})
 	want := "::error title=hubspoke-chain::minting the ID token: interrupt signal received"
 	if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "\nCause: the runner stopped the step\n") || status != 1 || w.read("GITHUB_ENV")+w.read("GITHUB_OUTPUT") != "" {
 		t.Errorf("status %d:\n%s\nwant %s", status, &out, want)
@@ -234,7 +234,7 @@ func TestEnds(t *testing.T) {
 	late, stop := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer stop()
 	out.Reset()
-	if Run(late, &out, w.getenv, "v1.2.3") != 1 || !strings.Contains(out.String(), "::error title=hubspoke-chain::minting the ID token: context deadline exceeded") {
+	if Run(late, &out, w.getenv, Options{Version: "v1.2.3"}) != 1 || !strings.Contains(out.String(), "::error title=hubspoke-chain::minting the ID token: context deadline exceeded") {
 		t.Errorf("got %s", &out)
 	}
 }
@@ -263,23 +263,23 @@ func TestSummary(t *testing.T) {
 	in := defaults()
 	in.transitiveTagKeys = []string{"team"}
 	s := step{in: in, claims: claims(t, fmt.Sprintf(`{"sub":%q}`, "repo:o/r:ref:"+evil))}
-	session := hop.Session{Role: in.spoke, Tags: []hop.Tag{{Key: "Branch", Value: evil}, {Key: "Team", Value: "pay"}}, Credentials: hop.Credentials{Expires: time.Unix(1750000000, 0).UTC()}}
+	session := hop.Session{Role: in.spokes[0].role, Tags: []hop.Tag{{Key: "Branch", Value: evil}, {Key: "Team", Value: "pay"}}, Credentials: hop.Credentials{Expires: time.Unix(1750000000, 0).UTC()}}
 	row := "x\\u0060\\u007c](https://evil.example)\\x0a# <script>`"
 	want := "### AWS credentials: `deploy` in account `222222222222`\n\n| Chain |  |\n| --- | --- |\n| Subject | `repo:o/r:ref:" + row + " (legacy) |\n" +
 		"| Hub | `arn:aws:iam::123456789012:role/hub` |\n| Spoke | `arn:aws:iam::222222222222:role/deploy` |\n| Session | `gh-17-2` |\n| Expires | `2025-06-15T15:06:40Z` |\n" +
 		"| Session tags | `Branch=" + row + "<br>`Team=pay` (transitive) |\n\nWhat this run did, in CloudTrail of the hub's and of the spoke's account:\n\n" +
 		"    aws cloudtrail lookup-events --region us-east-1 --lookup-attributes '[{\"AttributeKey\":\"Username\",\"AttributeValue\":\"gh-17-2\"}]'\n\n"
-	if got := s.summary(session); got != want {
+	if got := s.summary([]hop.Session{session}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	session.Tags = nil
-	if got := s.summary(session); !strings.Contains(got, "| Session tags | none (role-skip-session-tagging) |\n") {
+	if got := s.summary([]hop.Session{session}); !strings.Contains(got, "| Session tags | none (role-skip-session-tagging) |\n") {
 		t.Errorf("got\n%s", got)
 	}
 	for range 50 {
 		session.Tags = append(session.Tags, hop.Tag{Key: strings.Repeat("\x00", 400), Value: evil})
 	}
-	if n := len(s.summary(session)); n > 1<<20/4 {
+	if n := len(s.summary([]hop.Session{session})); n > 1<<20/4 {
 		t.Errorf("a summary of %d bytes, and the runner takes 1 MiB", n)
 	}
 }
@@ -309,10 +309,11 @@ func TestFailureSummary(t *testing.T) {
 		"- \n- `" + evil + "`\n- it is `" + evil + "`\n\n**Fix:** set `x\\` \\<b\\>\n\n" +
 		"policy of `" + evil + "`:\n\n`````json\n{\n````\n``\\x1b[31m\n::error::x\n}\n`````\n\n#### 2. ::error::x\n\n" +
 		"#### This tells which one it is:\n\n````sh\na '```\n::stop-commands::x\n````\n\n"
-	if got := failureSummary(hostile()); got != want {
+	x := hostile()
+	if got := failureSummary([]string{x.Cause}, []diagnose.Explanation{x}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got, want := failureSummary(diagnose.Explanation{Cause: "a\n# b"}), "### AWS credentials: the hop failed\n\n`a\\x0a# b`\n\n"; got != want {
+	if got, want := failureSummary([]string{"a\n# b"}, nil), "### AWS credentials: the hop failed\n\n`a\\x0a# b`\n\n"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -346,7 +347,7 @@ func TestTold(t *testing.T) {
 	l, out := newLog()
 	s := step{in: defaults(), log: l}
 	s.retrying(errors.New("no answer"), 1, 1500*time.Millisecond)
-	s.dropped(hop.Spoke{Role: s.in.spoke}, []string{"RunId", "Job"})
+	s.dropped(hop.Spoke{Role: s.in.spokes[0].role}, []string{"RunId", "Job"})
 	for n := range 3 {
 		s.reached(hop.StageSpoke, hop.Session{ARN: "arn", Tags: make([]hop.Tag, n)}, 20*time.Millisecond)
 	}
@@ -377,7 +378,7 @@ func TestRequestURL(t *testing.T) {
 				return value
 			}
 			return files(name)
-		})
+		}, false)
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", value, got, want)
 		}

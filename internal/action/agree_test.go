@@ -46,7 +46,8 @@ func TestAgree(t *testing.T) {
 	_, problems := readInputs(func(name string) string { read = append(read, name); return "" }, ofRun.get)
 	read = names(append(read, "host-temp")...) // passed as an argument, since the runner translates paths in variables
 	var set []string
-	for _, p := range outputs(hop.Session{}, "", true) {
+	step := step{in: inputs{exportOutputs: true}}
+	for _, p := range step.outputs([]hop.Session{{}}) {
 		set = append(set, p.name)
 	}
 	set = names(set...)
@@ -82,6 +83,7 @@ func TestAgree(t *testing.T) {
 		name, _, _ := strings.Cut(problem, ": ")
 		missing = append(missing, name)
 	}
+	required = append(required, "role-to-assume") // which spokes may stand in for
 	if !slices.Equal(names(required...), names(missing...)) {
 		t.Errorf("action.yml requires %q, the code %q", required, missing)
 	}
@@ -92,7 +94,7 @@ func TestAgree(t *testing.T) {
 	without, _ := readInputs(given{}.get, ofRun.get)
 	with, _ := readInputs(withDefaults.get, ofRun.get)
 	if without.duration != with.duration || without.attempts != with.attempts || without.timeout != with.timeout || without.skipTagging != with.skipTagging ||
-		without.maskAccountID != with.maskAccountID || without.exportEnv != with.exportEnv || without.exportOutputs != with.exportOutputs || without.unsetCurrent != with.unsetCurrent {
+		without.maskAccountID != with.maskAccountID || without.exportEnv != with.exportEnv || without.exportOutputs != with.exportOutputs || without.autoRefresh != with.autoRefresh || without.overwriteProfile != with.overwriteProfile || without.unsetCurrent != with.unsetCurrent {
 		t.Errorf("with action.yml's defaults the inputs are\n%+v, with none\n%+v", with, without)
 	}
 }

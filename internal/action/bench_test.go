@@ -68,7 +68,7 @@ func BenchmarkHop(b *testing.B) {
 		requests -= issuerCount.requests.Load() + stsCount.requests.Load()
 		connections -= issuerCount.connections.Load() + stsCount.connections.Load()
 		start := time.Now()
-		if status := Run(b.Context(), io.Discard, func(name string) string { return env[name] }, "bench"); status != 0 {
+		if status := Run(b.Context(), io.Discard, func(name string) string { return env[name] }, Options{Version: "bench"}); status != 0 {
 			b.Fatalf("the step ended with status %d", status)
 		}
 		step += time.Since(start)

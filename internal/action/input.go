@@ -41,7 +41,8 @@ const (
 type inputs struct {
 	region            string
 	hub               hop.ARN
-	spoke             hop.ARN
+	spokes            []spoke // one at least
+	several           bool    // they come from spokes
 	sessionName       string
 	duration          time.Duration
 	askedDuration     time.Duration // before the cap
@@ -57,12 +58,16 @@ type inputs struct {
 	maskAccountID     bool
 	exportEnv         bool
 	exportOutputs     bool
+	overwriteProfile  bool
+	autoRefresh       bool
 	unsetCurrent      bool
 	attempts          int
 	timeout           time.Duration
 	proxy             *url.URL
 	proxyPasswords    []string // the password, in each form in which it may be printed
 	noProxy           string
+	givenProxy        string // http-proxy as given; empty when the proxy is the environment's
+	givenNoProxy      string // no-proxy as given
 	endpoint          *url.URL
 }
 
@@ -115,9 +120,13 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	r := &reader{get: get, getenv: getenv}
 	var in inputs
 
-	in.region = r.required("aws-region", "the name of an AWS region, for example us-east-1")
-	in.hub = r.role("hub-role-to-assume")
-	in.spoke = r.role("role-to-assume")
+	in.region = r.get("aws-region")
+	if in.region == "" {
+		r.problem("aws-region", "is required: the name of an AWS region, for example us-east-1")
+	}
+	in.hub = r.role("hub-role-to-assume", "")
+	in.autoRefresh = r.boolean("auto-refresh", false)
+	r.roles(&in)
 	r.onePartition(in)
 
 	in.sessionName = r.sessionName()
@@ -131,7 +140,7 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	in.sourceIdentity = r.matching("source-identity", sessionName, sessionNameForm)
 	in.externalID = r.matching("role-external-id", externalID, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -")
 	in.sessionPolicy = r.sessionPolicy()
-	in.policyARNs = r.policyARNs(in.spoke)
+	in.policyARNs = r.policyARNs(in.spokes)
 
 	in.audience = r.matching("audience", audience, "1 to 255 printable ASCII characters without a space")
 	if in.audience == "" {
@@ -140,14 +149,17 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	in.accountIDs = r.accountIDs(in)
 
 	in.maskAccountID = r.boolean("mask-aws-account-id", false)
-	in.exportEnv = r.boolean("output-env-credentials", true)
-	in.exportOutputs = r.boolean("output-credentials", false)
+	r.delivery(&in)
 	in.unsetCurrent = r.boolean("unset-current-credentials", false)
 
 	in.attempts = r.number("retry-max-attempts", defaultAttempts, 1, maxAttempts, "from 1 to 20")
 	in.timeout = time.Duration(r.number("action-timeout-s", defaultTimeout, 1, int(maxTimeout.Seconds()), "of seconds from 1 to 3600")) * time.Second
 	in.proxy, in.proxyPasswords = r.proxy()
-	in.noProxy = r.or(r.get("no-proxy"), "NO_PROXY", "no_proxy")
+	in.givenProxy, in.givenNoProxy = r.get("http-proxy"), r.get("no-proxy")
+	in.noProxy = r.or(in.givenNoProxy, "NO_PROXY", "no_proxy")
+	if in.autoRefresh && in.givenProxy != "" && len(in.proxyPasswords) > 0 {
+		r.problem("http-proxy", "its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place")
+	}
 	if value := r.get("sts-endpoint"); value != "" {
 		endpoint, err := hop.ParseEndpoint(value)
 		if err != nil {
@@ -191,17 +203,10 @@ func (r *reader) or(value string, names ...string) string {
 	return value
 }
 
-func (r *reader) required(name, allowed string) string {
+func (r *reader) role(name, unless string) hop.ARN {
 	value := r.get(name)
 	if value == "" {
-		r.problem(name, "is required: %s", allowed)
-	}
-	return value
-}
-
-func (r *reader) role(name string) hop.ARN {
-	value := r.required(name, "the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
-	if value == "" {
+		r.problem(name, "is required%s: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME", unless)
 		return hop.ARN{}
 	}
 	arn, err := hop.ParseRoleARN(value)
@@ -221,14 +226,26 @@ func (r *reader) onePartition(in inputs) {
 		r.refused("aws-region", in.region, err)
 		return
 	}
-	for _, role := range []struct {
-		input string
-		arn   hop.ARN
-	}{{"hub-role-to-assume", in.hub}, {"role-to-assume", in.spoke}} {
-		if role.arn.Partition != "" && role.arn.Partition != partition {
-			r.problem(role.input, "%q is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", role.arn.String(), role.arn.Partition, in.region, partition)
+	check := func(input string, role hop.ARN) {
+		if role.Partition != "" && role.Partition != partition {
+			r.problem(input, "%q is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", role.String(), role.Partition, in.region, partition)
 		}
 	}
+	check("hub-role-to-assume", in.hub)
+	for _, spoke := range in.spokes {
+		check(in.rolesInput(), spoke.role)
+		if other, err := hop.RegionPartition(spoke.region); err == nil && other != partition {
+			r.problem(in.rolesInput(), "region %s is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", spoke.region, other, in.region, partition)
+		}
+	}
+}
+
+// rolesInput is the input that names the spokes.
+func (in inputs) rolesInput() string {
+	if in.several {
+		return "spokes"
+	}
+	return "role-to-assume"
 }
 
 func (r *reader) sessionName() string {
@@ -406,15 +423,19 @@ func (r *reader) sessionPolicy() string {
 	return compact.String()
 }
 
-func (r *reader) policyARNs(spoke hop.ARN) []string {
+func (r *reader) policyARNs(spokes []spoke) []string {
 	arns := r.lines("managed-session-policies")
 	for _, arn := range arns {
 		m := policyARN.FindStringSubmatch(arn)
-		switch {
-		case m == nil || len(arn) > maxARN:
+		if m == nil || len(arn) > maxARN {
 			r.problem("managed-session-policies", "%s is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)", quote(arn))
-		case spoke.Partition != "" && (m[1] != spoke.Partition || m[2] != "aws" && m[2] != spoke.AccountID):
-			r.problem("managed-session-policies", "%s is neither one of AWS's policies nor in the spoke's account %s", quote(arn), spoke.AccountID)
+			continue
+		}
+		for _, s := range spokes {
+			if role := s.role; role.Partition != "" && (m[1] != role.Partition || m[2] != "aws" && m[2] != role.AccountID) {
+				r.problem("managed-session-policies", "%s is neither one of AWS's policies nor in the spoke's account %s", quote(arn), role.AccountID)
+				break
+			}
 		}
 	}
 	if len(arns) > maxPolicyARNs {
@@ -423,13 +444,16 @@ func (r *reader) policyARNs(spoke hop.ARN) []string {
 	return arns
 }
 
-// accountIDs gives the accounts that the inputs name. It compares the spoke's with those allowed
-// before anything is asked; the hop compares it again with the account in AWS's answer.
+// accountIDs gives the accounts that the inputs name. It compares the spokes' with those allowed
+// before anything is asked; the hop compares them again with the account in AWS's answer.
 func (r *reader) accountIDs(in inputs) []string {
-	spoke := in.spoke
+	named := []string{in.hub.AccountID}
+	for _, spoke := range in.spokes {
+		named = append(named, spoke.role.AccountID)
+	}
 	allowed := strings.FieldsFunc(r.get("allowed-account-ids"), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 	var ids []string
-	for _, id := range append([]string{in.hub.AccountID, spoke.AccountID}, allowed...) {
+	for _, id := range append(named, allowed...) {
 		if accountID.MatchString(id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -439,8 +463,10 @@ func (r *reader) accountIDs(in inputs) []string {
 			r.problem("allowed-account-ids", "%s is not an account id of 12 digits", quote(id))
 		}
 	}
-	if len(allowed) > 0 && spoke.AccountID != "" && !slices.Contains(allowed, spoke.AccountID) {
-		r.problem("role-to-assume", "%q is in account %s, which is not among allowed-account-ids (%s)", spoke.String(), spoke.AccountID, clip(strings.Join(allowed, ", ")))
+	for _, spoke := range in.spokes {
+		if role := spoke.role; len(allowed) > 0 && role.AccountID != "" && !slices.Contains(allowed, role.AccountID) {
+			r.problem(in.rolesInput(), "%q is in account %s, which is not among allowed-account-ids (%s)", role.String(), role.AccountID, clip(strings.Join(allowed, ", ")))
+		}
 	}
 	return ids
 }

@@ -38,7 +38,7 @@ func defaults() inputs {
 	return inputs{
 		region:        "us-east-1",
 		hub:           hop.ARN{Partition: "aws", AccountID: "123456789012", Path: "/", Name: "hub"},
-		spoke:         hop.ARN{Partition: "aws", AccountID: "222222222222", Path: "/", Name: "deploy"},
+		spokes:        []spoke{{role: hop.ARN{Partition: "aws", AccountID: "222222222222", Path: "/", Name: "deploy"}, region: "us-east-1"}},
 		sessionName:   "gh-17-2",
 		duration:      time.Hour,
 		askedDuration: time.Hour,
@@ -90,10 +90,12 @@ func TestInputs(t *testing.T) {
 		}},
 		{"proxy of the input", given{"http-proxy": "https://u:p%40ss@proxy.example.com", "no-proxy": "a"}, given{"HTTPS_PROXY": "http://other", "NO_PROXY": "b"}, func(in *inputs) {
 			in.proxy, in.noProxy, in.proxyPasswords = parse("https://u:p%40ss@proxy.example.com"), "a", []string{"p@ss", "p%40ss"}
+			in.givenProxy, in.givenNoProxy = "https://u:p%40ss@proxy.example.com", "a"
 		}},
 		{"endpoint", given{"sts-endpoint": "http://127.0.0.1:4566/"}, nil, func(in *inputs) { in.endpoint = parse("http://127.0.0.1:4566") }},
 		{"China", given{"aws-region": "cn-north-1", "hub-role-to-assume": "arn:aws-cn:iam::123456789012:role/hub", "role-to-assume": "arn:aws-cn:iam::222222222222:role/deploy"}, nil, func(in *inputs) {
-			in.region, in.hub.Partition, in.spoke.Partition, in.audience = "cn-north-1", "aws-cn", "aws-cn", "sts.amazonaws.com.cn"
+			in.region, in.hub.Partition, in.audience = "cn-north-1", "aws-cn", "sts.amazonaws.com.cn"
+			in.spokes[0].role.Partition, in.spokes[0].region = "aws-cn", "cn-north-1"
 		}},
 	} {
 		want := defaults()
@@ -123,7 +125,7 @@ func TestInputProblems(t *testing.T) {
 		{"hub-role-to-assume", "", "hub-role-to-assume: is required: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME"},
 		{"hub-role-to-assume", "hub", `hub-role-to-assume: "hub"` + notRole},
 		{"hub-role-to-assume", "arn:aws-cn:iam::123456789012:role/hub", `hub-role-to-assume: "arn:aws-cn:iam::123456789012:role/hub" is in partition aws-cn, but aws-region us-east-1 is in aws; hub, spoke and region must be in one partition`},
-		{"role-to-assume", "", "role-to-assume: is required: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME"},
+		{"role-to-assume", "", "role-to-assume: is required, unless spokes names roles: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME"},
 		{"role-to-assume", "arn:aws-us-gov:iam::222222222222:role/deploy", `role-to-assume: "arn:aws-us-gov:iam::222222222222:role/deploy" is in partition aws-us-gov, but aws-region us-east-1 is in aws; hub, spoke and region must be in one partition`},
 		{"role-session-name", "a", `role-session-name: "a" is not ` + name},
 		{"role-session-name", "a b", `role-session-name: "a b" is not ` + name},
@@ -240,6 +242,8 @@ func FuzzInputs(f *testing.F) {
 	f.Add("http-proxy", "u:hunter2secret@")
 	f.Add("sts-endpoint", "https://u:hunter2secret@host")
 	f.Add("managed-session-policies", "arn:aws:iam::aws:policy/x\n\n")
+	f.Add("spokes", "a = arn:aws:iam::222222222222:role/a/b eu-west-1\nb=arn")
+	f.Add("aws-profile", "x]\n[y")
 	f.Add("allowed-account-ids", "222222222222,\u00a0")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		in, problems := readInputs(required.with(given{name: value}).get, ofRun.get)
@@ -253,7 +257,7 @@ func FuzzInputs(f *testing.F) {
 			return
 		}
 		if len(in.sessionName) < 2 || len(in.sessionName) > 64 || in.duration < 900*time.Second || in.duration > time.Hour || in.attempts < 1 || in.attempts > 20 ||
-			in.timeout < time.Second || len(in.sessionPolicy) > 2*2048 || len(in.policyARNs) > 10 || in.hub.Partition != in.spoke.Partition || in.audience == "" {
+			in.timeout < time.Second || len(in.sessionPolicy) > 2*2048 || len(in.policyARNs) > 10 || in.hub.Partition != in.spokes[0].role.Partition || in.audience == "" {
 			t.Errorf("%s: %q: accepted %+v", name, value, in)
 		}
 		for _, tag := range in.customTags {

@@ -11,24 +11,52 @@ import (
 
 // summary is the job summary of a hop, as Markdown. Every value stands in a code span, so that
 // nothing from outside becomes a link, an image or a heading.
-func (s *step) summary(spoke hop.Session) string {
+func (s *step) summary(sessions []hop.Session) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### AWS credentials: %s in account %s\n\n", code(spoke.Role.Name), code(spoke.Role.AccountID))
-	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, value) }
+	spoke := sessions[0]
+	if s.in.several {
+		fmt.Fprintf(&b, "### AWS credentials: %d spokes over %s\n\n", len(sessions), code(s.in.hub.Name))
+	} else {
+		fmt.Fprintf(&b, "### AWS credentials: %s in account %s\n\n", code(spoke.Role.Name), code(spoke.Role.AccountID))
+	}
+	row := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	row("Chain", "")
-	b.WriteString("| --- | --- |\n")
+	row("---", "---")
 	row("Subject", code(s.claims.Subject)+" ("+string(s.claims.Form())+")")
 	row("Hub", code(s.in.hub.String()))
-	row("Spoke", code(spoke.Role.String()))
+	if !s.in.several {
+		row("Spoke", code(spoke.Role.String()))
+		if name := s.in.spokes[0].profile; name != "" {
+			row("Profile", code(name))
+		}
+	}
 	row("Session", code(s.in.sessionName))
-	row("Expires", code(spoke.Credentials.Expires.Format(time.RFC3339)))
+	if s.in.autoRefresh {
+		row("Renews", s.renews())
+	}
+	row("Expires", code(earliest(sessions).Format(time.RFC3339)))
 	if len(spoke.Tags) == 0 {
 		row("Session tags", "none (role-skip-session-tagging)")
 	} else {
 		row("Session tags", tagList(spoke, s.in.transitiveTagKeys))
 	}
-	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of the hub's and of the spoke's account:\n\n    %s\n\n", cloudTrail(s.in))
+	if s.in.several {
+		b.WriteString("\n")
+		row("Profile", "Spoke", "Region")
+		row("---", "---", "---")
+		for i, session := range sessions {
+			row(code(s.in.spokes[i].profile), code(session.Role.String()), code(s.in.spokes[i].region))
+		}
+	}
+	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", accounts(s.in.several), cloudTrail(s.in))
 	return b.String()
+}
+
+func accounts(several bool) string {
+	if several {
+		return "the hub's and of each spoke's account"
+	}
+	return "the hub's and of the spoke's account"
 }
 
 func tagList(spoke hop.Session, transitive []string) string {
@@ -51,11 +79,30 @@ func cloudTrail(in inputs) string {
 	return fmt.Sprintf(`aws cloudtrail lookup-events --region %s --lookup-attributes '[{"AttributeKey":"Username","AttributeValue":"%s"}]'`, in.region, in.sessionName)
 }
 
-// failureSummary shows the cause, and for each of the causes its evidence as a list and what to paste in a
-// code block. What came from outside stands in code spans and code blocks, and nothing in them can end them.
-func failureSummary(x diagnose.Explanation) string {
+// failureSummary shows the causes, and for each mistake that was told its evidence as a list and what to paste in
+// a code block. What came from outside stands in code spans and code blocks, and nothing in them can end them.
+func failureSummary(causes []string, told []diagnose.Explanation) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### AWS credentials: the hop failed\n\n%s\n\n", span(x.Cause, maxLine))
+	b.WriteString("### AWS credentials: the hop failed\n\n")
+	if len(causes) == 1 {
+		fmt.Fprintf(&b, "%s\n\n", span(causes[0], maxLine))
+	} else {
+		for _, cause := range causes {
+			fmt.Fprintf(&b, "- %s\n", span(cause, maxLine))
+		}
+		b.WriteString("\n")
+	}
+	for _, x := range told {
+		if len(told) > 1 {
+			fmt.Fprintf(&b, "---\n\n%s\n\n", span(x.Cause, maxLine))
+		}
+		b.WriteString(explained(x))
+	}
+	return b.String()
+}
+
+func explained(x diagnose.Explanation) string {
+	var b strings.Builder
 	if len(x.Causes) > 1 {
 		fmt.Fprintf(&b, "%s\n\n", prose(severalCauses))
 	}

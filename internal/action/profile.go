@@ -1,0 +1,275 @@
+package action
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/org/hubspoke-chain/internal/credproc"
+	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/profile"
+)
+
+// Names in the folder for later steps, and what tells the post stage of it.
+const (
+	configFile      = "config"
+	credentialsFile = "credentials"
+	programFile     = "hubspoke-chain"
+	chainSuffix     = ".json"
+	folderState     = "folder"                  // the folder's name, in GITHUB_STATE
+	cleanUp         = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
+)
+
+// files are what profiles need: the folder and what the files of earlier steps hold.
+type files struct {
+	folder              profile.Folder
+	config, credentials string
+}
+
+// prepare makes the folder for profiles, and for auto-refresh puts this program into it and tries it there, so that
+// what cannot work is said now and not when the first session ends. It gives the problems.
+func (s *step) prepare() []string {
+	if !s.in.profiles() {
+		return nil
+	}
+	var problems []string
+	problem := func(err error) {
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	var err error
+	s.files.config, err = profile.Existing(s.getenv, "AWS_CONFIG_FILE")
+	problem(err)
+	s.files.credentials, err = profile.Existing(s.getenv, "AWS_SHARED_CREDENTIALS_FILE")
+	problem(err)
+	for _, spoke := range s.in.spokes {
+		if profile.Has(s.files.config, profile.Config, spoke.profile) || profile.Has(s.files.credentials, profile.Credentials, spoke.profile) {
+			if !s.in.overwriteProfile && !s.ownDefault(spoke) {
+				problem(fmt.Errorf("%s: the profile %s is there already; overwrite-aws-profile replaces it", s.profileInput(), quote(spoke.profile)))
+			}
+			s.files.config = profile.Without(s.files.config, profile.Config, spoke.profile)
+			s.files.credentials = profile.Without(s.files.credentials, profile.Credentials, spoke.profile)
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	if s.files.folder, err = profile.Make(s.getenv, s.options.HostTemp); err != nil {
+		return []string{s.profileInput() + ": " + err.Error()}
+	}
+	if s.in.autoRefresh {
+		if err := s.leaveProgram(); err != nil {
+			s.discard()
+			return []string{"auto-refresh: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+// ownDefault tells whether the profile is the one that this action names itself, which nobody else has a claim on.
+func (s *step) ownDefault(spoke spoke) bool { return !s.in.several && spoke.profile == defaultProfile }
+
+// profileInput is the input that asks for profiles.
+func (s *step) profileInput() string {
+	switch {
+	case s.in.several:
+		return "spokes"
+	case s.log.GetInput("aws-profile") != "":
+		return "aws-profile"
+	}
+	return "auto-refresh"
+}
+
+// leaveProgram puts this program into the folder and runs it from there: on a disk that is mounted noexec it
+// would not.
+func (s *step) leaveProgram() error {
+	if err := s.files.folder.CopyProgram(programFile, s.options.Program); err != nil {
+		return err
+	}
+	if out, err := exec.Command(path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput(); err != nil {
+		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
+	}
+	return nil
+}
+
+// discard takes away what prepare made, when there is to be no export.
+func (s *step) discard() {
+	if s.files.folder.Path == "" {
+		return
+	}
+	if err := s.files.folder.Remove(); err != nil {
+		s.log.warning("the files for later steps were not removed: " + err.Error())
+	}
+}
+
+// writeProfiles writes the files that the profiles consist of. With auto-refresh a profile has a process, and the
+// process a description of the chain and the session of this step to begin with; without, it has the session.
+func (s *step) writeProfiles(sessions []hop.Session) error {
+	config, credentials := s.files.config, s.files.credentials
+	for i, session := range sessions {
+		spoke := s.in.spokes[i]
+		settings := []profile.Setting{{Name: "region", Value: spoke.region}}
+		var err error
+		if s.in.autoRefresh {
+			chain := path.Join(s.files.folder.Path, spoke.profile+chainSuffix)
+			if err := s.chain(session).Write(chain); err != nil {
+				return err
+			}
+			if err := credproc.Seed(chain, session); err != nil {
+				return err
+			}
+			settings = append(settings, profile.Setting{Name: "credential_process", Value: process(s.files.folder, spoke.profile)})
+		} else if credentials, err = profile.With(credentials, profile.Credentials, spoke.profile,
+			profile.Setting{Name: "aws_access_key_id", Value: session.Credentials.AccessKeyID.Reveal()},
+			profile.Setting{Name: "aws_secret_access_key", Value: session.Credentials.SecretAccessKey.Reveal()},
+			profile.Setting{Name: "aws_session_token", Value: session.Credentials.SessionToken.Reveal()},
+		); err != nil {
+			return err
+		}
+		if config, err = profile.With(config, profile.Config, spoke.profile, settings...); err != nil {
+			return err
+		}
+	}
+	if err := s.files.folder.Write(configFile, config); err != nil {
+		return err
+	}
+	return s.files.folder.Write(credentialsFile, credentials)
+}
+
+// process is the command of a profile. RUNNER_TEMP is right in each step, on the host, in a job's container and in
+// an action's, where one absolute path would be right in one of them only. The AWS CLI and boto3 run it
+// without a shell, so it brings its own.
+func process(f profile.Folder, name string) string {
+	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.Steps, programFile, name+chainSuffix)
+}
+
+// chain describes how the session was come by, for later steps to do the same.
+func (s *step) chain(session hop.Session) credproc.Chain {
+	c := credproc.Chain{
+		Region:            s.in.region,
+		Hub:               s.in.hub.String(),
+		Spoke:             session.Role.String(),
+		SessionName:       s.in.sessionName,
+		Audience:          s.in.audience,
+		DurationSeconds:   int(s.in.duration.Seconds()),
+		TransitiveTagKeys: s.in.transitiveTagKeys,
+		SourceIdentity:    s.in.sourceIdentity,
+		ExternalID:        s.in.externalID,
+		Policy:            s.in.sessionPolicy,
+		PolicyARNs:        s.in.policyARNs,
+		Proxy:             s.in.givenProxy,
+		NoProxy:           s.in.givenNoProxy,
+		MaxAttempts:       s.in.attempts,
+		TimeoutSeconds:    int(s.in.timeout.Seconds()),
+	}
+	if s.in.endpoint != nil {
+		c.Endpoint = s.in.endpoint.String()
+	}
+	for _, tag := range session.Tags {
+		c.Tags = append(c.Tags, credproc.Tag{Key: tag.Key, Value: tag.Value, Droppable: tag.Droppable})
+	}
+	return c
+}
+
+// profileEnv are the variables by which later steps find the profiles.
+func (s *step) profileEnv(sessions []hop.Session) []pair {
+	host := s.files.folder.Host
+	pairs := []pair{
+		{"AWS_CONFIG_FILE", path.Join(host, configFile)},
+		{"AWS_SHARED_CREDENTIALS_FILE", path.Join(host, credentialsFile)},
+		{"AWS_SDK_LOAD_CONFIG", "1"}, // AWS's SDK for Go v1 reads no config file without it
+		{cleanUp, "true"},
+	}
+	if !s.in.several {
+		pairs = append(pairs, pair{"AWS_PROFILE", s.in.spokes[0].profile})
+		if s.getenv("AWS_DEFAULT_PROFILE") != "" { // which botocore prefers
+			pairs = append(pairs, pair{"AWS_DEFAULT_PROFILE", s.in.spokes[0].profile})
+		}
+	}
+	if s.in.exportEnv {
+		return pairs
+	}
+	if !s.in.several {
+		pairs = append(pairs, pair{"AWS_REGION", s.in.region}, pair{"AWS_DEFAULT_REGION", s.in.region})
+	}
+	for _, name := range s.stale() {
+		pairs = append(pairs, pair{name, ""})
+	}
+	switch {
+	case !s.in.autoRefresh:
+		pairs = append(pairs, pair{"AWS_CREDENTIAL_EXPIRATION", earliest(sessions).Format(time.RFC3339)})
+	case s.getenv("AWS_CREDENTIAL_EXPIRATION") != "":
+		pairs = append(pairs, pair{"AWS_CREDENTIAL_EXPIRATION", ""})
+	}
+	return pairs
+}
+
+// stale are the variables of earlier steps that most SDKs would prefer to a profile. An empty one is as good as none
+// to them.
+func (s *step) stale() []string {
+	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"}
+	return slices.DeleteFunc(names, func(name string) bool { return s.getenv(name) == "" })
+}
+
+// profileNotices tells what will not go the way that one expects of a profile.
+func (s *step) profileNotices() {
+	if !s.in.profiles() {
+		return
+	}
+	if stale := s.stale(); len(stale) > 0 && !s.in.exportEnv {
+		s.log.notice(strings.Join(stale, ", ") + " of an earlier step: blank from now on, because they would win over the profile. Where a step sets them itself, the AWS CLI, boto3, Terraform and the SDKs for Go and Java ignore the profile; the SDK for JavaScript does not")
+	}
+	if region := s.getenv("AWS_REGION"); region != "" {
+		if i := slices.IndexFunc(s.in.spokes, func(s spoke) bool { return s.region != region }); i >= 0 && s.in.several {
+			s.log.warning(fmt.Sprintf("AWS_REGION is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
+		}
+	}
+	if s.in.autoRefresh && s.files.folder.Home {
+		s.log.notice("this runner does not mount its temp directory into containers (before v2.329): container actions later in the job will not find the profile's program; steps on the host and in the job's container do")
+	}
+}
+
+func (s *step) profileNames() []string {
+	var names []string
+	for _, spoke := range s.in.spokes {
+		names = append(names, spoke.profile)
+	}
+	return names
+}
+
+// renews says how long the profiles can go on renewing themselves. It is GitHub that ends it, and nobody but the
+// request token knows when.
+func (s *step) renews() string {
+	const job = "by itself, as long as the job runs and GitHub takes its request token"
+	expires, ok := idtoken.RequestExpires(s.getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	if !ok {
+		return job + ", which does not say until when"
+	}
+	return fmt.Sprintf("%s, at the latest until %s (in %s)", job, expires.UTC().Format(time.RFC3339), minutes(time.Until(expires)))
+}
+
+// Clean is the step's post stage: it removes the folder that the main stage left for the steps between them.
+func Clean(stdout io.Writer, getenv func(string) string) int {
+	log := log{githubactions.New(githubactions.WithWriter(&stream{to: stdout}), githubactions.WithGetenv(getenv))}
+	name := getenv("STATE_" + folderState)
+	if name == "" { // the main stage failed, and has left nothing
+		return 0
+	}
+	found, err := profile.Clean(getenv, name)
+	switch {
+	case err != nil:
+		log.warning("the AWS profiles of this job were not removed: " + err.Error())
+	case found:
+		log.line("removed the AWS profiles of this job: %s", name)
+	}
+	return 0
+}

@@ -1,0 +1,202 @@
+// Package profile puts AWS profiles where later steps of a job find them: a folder in the runner's temp directory,
+// and in it the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name. It knows how a container and the
+// steps on the host see one directory under two paths, and how to edit a file of profiles without touching
+// what else is in it. What goes into the profiles is the caller's.
+package profile
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+// Folder is a folder for later steps.
+type Folder struct {
+	Name  string // of the folder itself, unique
+	Path  string // as this process sees it
+	Host  string // as the steps on the host see it, and so what a variable may name: the runner translates it for containers
+	Steps string // the same behind "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory
+	// Home says that the folder lies in the runner's home for containers, since the temp directory itself is not
+	// mounted: runners before v2.329. Then RUNNER_TEMP leads no later container to it.
+	Home bool
+
+	uid, gid int // of the runner's user
+}
+
+// prefix of a folder's name.
+const prefix = "hubspoke-chain-"
+
+var folderName = regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`)
+
+// home is where the runner's temp directory keeps the home of containers (actions/runner, ContainerActionHandler.cs).
+const home = "_github_home"
+
+// Make makes a folder that is the runner user's and closed to everybody else. hostTemp is the runner's temp
+// directory as the host sees it, absolute; it reaches a container as an argument, since the runner translates
+// variables. Whoever owns GITHUB_ENV is the runner's user.
+func Make(getenv func(string) string, hostTemp string) (Folder, error) {
+	if err := checkHostTemp(getenv, hostTemp); err != nil {
+		return Folder{}, err
+	}
+	info, err := os.Stat(getenv("GITHUB_ENV"))
+	if err != nil {
+		return Folder{}, fmt.Errorf("looking at GITHUB_ENV, whose owner the files are for: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Folder{}, errors.New("looking at GITHUB_ENV: this system does not tell the owner of a file")
+	}
+	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: int(owner.Uid), gid: int(owner.Gid)}
+	f.Steps = f.Name
+	f.Host = filepath.Join(hostTemp, f.Name)
+	base := getenv("RUNNER_TEMP")
+	if !isDirectory(base) {
+		base, f.Home = getenv("HOME"), true
+		f.Steps = home + "/" + f.Name
+		f.Host = filepath.Join(hostTemp, home, f.Name)
+	}
+	if !isDirectory(base) {
+		return Folder{}, fmt.Errorf("neither RUNNER_TEMP (%q) nor HOME (%q) is a directory here, so no file reaches later steps", getenv("RUNNER_TEMP"), getenv("HOME"))
+	}
+	f.Path = filepath.Join(base, f.Name)
+	if err := os.Mkdir(f.Path, 0o700); err != nil {
+		return Folder{}, fmt.Errorf("making a folder in the runner's temp directory: %w", err)
+	}
+	if err := f.own(f.Path); err != nil {
+		return Folder{}, errors.Join(err, f.Remove())
+	}
+	return f, nil
+}
+
+// checkHostTemp holds the path to what the runner says elsewhere: it is where the temp directory lies beside the
+// workspaces. Steps would get files under a path that does not exist otherwise.
+func checkHostTemp(getenv func(string) string, hostTemp string) error {
+	const internal = "host-temp is set by action.yml; leave it out of the step"
+	if !filepath.IsAbs(hostTemp) {
+		return fmt.Errorf("the runner's temp directory on the host is given as %q, which is not an absolute path (%s)", hostTemp, internal)
+	}
+	hostTemp = filepath.Clean(hostTemp)
+	workspace := getenv("RUNNER_WORKSPACE")
+	if filepath.Base(hostTemp) != "_temp" && hostTemp != getenv("RUNNER_TEMP") && (workspace == "" || hostTemp != filepath.Join(filepath.Dir(workspace), "_temp")) {
+		return fmt.Errorf("the runner's temp directory on the host is given as %q, which does not end in /_temp (%s)", hostTemp, internal)
+	}
+	return nil
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return filepath.IsAbs(path) && err == nil && info.IsDir()
+}
+
+// own gives a file to the runner's user. Only root can, and nobody else needs to: a step that is not root is the
+// runner's user itself.
+func (f Folder) own(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := os.Lchown(path, f.uid, f.gid); err != nil {
+		return fmt.Errorf("giving %s to the runner's user: %w", path, err)
+	}
+	return nil
+}
+
+// Write writes a new file that only the runner's user can read.
+func (f Folder) Write(name, text string) error {
+	return f.write(name, strings.NewReader(text), 0o600)
+}
+
+// CopyProgram copies a program into the folder, for the runner's user alone to run.
+func (f Folder) CopyProgram(name, from string) error {
+	program, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("reading this program: %w", err)
+	}
+	defer program.Close()
+	return f.write(name, program, 0o700)
+}
+
+func (f Folder) write(name string, content io.Reader, mode fs.FileMode) error {
+	path := filepath.Join(f.Path, name)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("writing for later steps: %w", err)
+	}
+	_, err = io.Copy(file, content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("writing for later steps: %w", err)
+	}
+	return f.own(path)
+}
+
+// Remove removes the folder and what is in it.
+func (f Folder) Remove() error { return os.RemoveAll(f.Path) }
+
+// Clean removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
+// was one. Any other name is refused.
+func Clean(getenv func(string) string, name string) (found bool, err error) {
+	if !folderName.MatchString(name) {
+		return false, fmt.Errorf("%q is not the name of a folder of this action", name)
+	}
+	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME")} {
+		path := filepath.Join(base, name)
+		if !filepath.IsAbs(base) {
+			continue
+		}
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		found = true
+		if err := os.RemoveAll(path); err != nil {
+			return true, err
+		}
+	}
+	return found, nil
+}
+
+// maxFile is how much of a file of profiles is read, in bytes. People's have some kilobytes.
+const maxFile = 1 << 20
+
+// Existing reads the file of profiles that an earlier step exported in the variable, so that its profiles can stand
+// in the file that takes its place. No variable and no file are both an empty text, as they are to AWS's SDKs; but a
+// path that this container does not see is an error, for the profiles in it would be lost.
+func Existing(getenv func(string) string, variable string) (string, error) {
+	path := getenv(variable)
+	if path == "" {
+		return "", nil
+	}
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s: %q is not an absolute path, so its profiles cannot be kept", variable, path)
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && visible(getenv, path) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to nothing for this step", variable, path, variable)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return "", fmt.Errorf("%s: %q is not a regular file of at most %d bytes", variable, path, maxFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", variable, err)
+	}
+	return string(text), nil
+}
+
+// visible tells whether a path lies in what the runner mounts, so that a file that is not here is nowhere.
+func visible(getenv func(string) string, path string) bool {
+	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME"), getenv("GITHUB_WORKSPACE")} {
+		if base != "" && strings.HasPrefix(path, strings.TrimSuffix(base, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,175 @@
+package profile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// given is an environment.
+type given map[string]string
+
+func (g given) get(name string) string { return g[name] }
+
+// runner is the environment that a runner gives on the host, below a directory of the test's.
+func runner(t *testing.T) given {
+	t.Helper()
+	work := t.TempDir()
+	env := given{
+		"RUNNER_TEMP":      filepath.Join(work, "_temp"),
+		"HOME":             filepath.Join(work, "_temp", "_github_home"),
+		"RUNNER_WORKSPACE": filepath.Join(work, "repo"),
+		"GITHUB_WORKSPACE": filepath.Join(work, "repo", "repo"),
+		"GITHUB_ENV":       filepath.Join(work, "_temp", "env"),
+	}
+	for _, dir := range []string{env["HOME"], env["GITHUB_WORKSPACE"]} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(env["GITHUB_ENV"], nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func TestMake(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	f, err := Make(env.get, env["RUNNER_TEMP"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(env["RUNNER_TEMP"], f.Name); f.Path != want || f.Host != want || f.Steps != f.Name || f.Home {
+		t.Errorf("got %+v", f)
+	}
+	if err := f.Write("config", "text"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.CopyProgram("program", "/proc/self/exe"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{"": 0o700 | os.ModeDir, "config": 0o600, "program": 0o700} {
+		info, err := os.Stat(filepath.Join(f.Path, path))
+		if err != nil || info.Mode() != want {
+			t.Errorf("%q has mode %v, %v, want %v", path, info.Mode(), err, want)
+		}
+	}
+	if err := f.Write("config", "again"); err == nil {
+		t.Error("a file was written over")
+	}
+	other, err := Make(env.get, env["RUNNER_TEMP"])
+	if err != nil || other.Name == f.Name {
+		t.Errorf("a second use has the folder %q too, %v", other.Name, err)
+	}
+	if found, err := Clean(env.get, f.Name); !found || err != nil {
+		t.Errorf("cleaning found %v, %v", found, err)
+	}
+	if _, err := os.Stat(f.Path); !os.IsNotExist(err) {
+		t.Errorf("the folder is still there: %v", err)
+	}
+	if _, err := os.Stat(other.Path); err != nil {
+		t.Errorf("the other folder is gone: %v", err)
+	}
+	if found, err := Clean(env.get, f.Name); found || err != nil {
+		t.Errorf("cleaning again found %v, %v", found, err)
+	}
+}
+
+// TestMakeInContainer has the paths that a container sees, which differ from the host's, with the temp directory
+// mounted and as it was before.
+func TestMakeInContainer(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	const host = "/home/runner/work/_temp"
+	f, err := Make(env.get, host)
+	if err != nil || f.Host != host+"/"+f.Name || f.Path != filepath.Join(env["RUNNER_TEMP"], f.Name) || f.Steps != f.Name || f.Home {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	env["RUNNER_TEMP"] = host // as a runner names it that does not mount it
+	f, err = Make(env.get, host)
+	if err != nil || f.Host != host+"/_github_home/"+f.Name || f.Path != filepath.Join(env["HOME"], f.Name) || f.Steps != "_github_home/"+f.Name || !f.Home {
+		t.Errorf("without the mount: got %+v, %v", f, err)
+	}
+	if found, err := Clean(env.get, f.Name); !found || err != nil {
+		t.Errorf("cleaning the home found %v, %v", found, err)
+	}
+}
+
+func TestMakeRefuses(t *testing.T) {
+	t.Parallel()
+	const internal = " (host-temp is set by action.yml; leave it out of the step)"
+	for _, test := range []struct {
+		hostTemp string
+		change   func(given)
+		want     string
+	}{
+		{"", func(given) {}, `the runner's temp directory on the host is given as "", which is not an absolute path` + internal},
+		{"_temp", func(given) {}, `the runner's temp directory on the host is given as "_temp", which is not an absolute path` + internal},
+		{"/etc", func(given) {}, `the runner's temp directory on the host is given as "/etc", which does not end in /_temp` + internal},
+		{"/w/_temp/../etc", func(given) {}, `the runner's temp directory on the host is given as "/w/etc", which does not end in /_temp` + internal},
+		{"/w/_temp", func(g given) { g["RUNNER_TEMP"], g["HOME"] = "/absent", "" }, `neither RUNNER_TEMP ("/absent") nor HOME ("") is a directory here, so no file reaches later steps`},
+		{"/w/_temp", func(g given) { g["GITHUB_ENV"] = "/absent" }, `looking at GITHUB_ENV, whose owner the files are for: stat /absent: no such file or directory`},
+	} {
+		env := runner(t)
+		test.change(env)
+		if _, err := Make(env.get, test.hostTemp); err == nil || err.Error() != test.want {
+			t.Errorf("%q: got  %v\nwant %s", test.hostTemp, err, test.want)
+		}
+	}
+	env := runner(t)
+	env["RUNNER_WORKSPACE"] = "/w/repo"
+	env["RUNNER_TEMP"] = t.TempDir()
+	if _, err := Make(env.get, env["RUNNER_TEMP"]); err != nil {
+		t.Errorf("the runner's own temp directory: %v", err)
+	}
+}
+
+func TestCleanRefuses(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	for _, name := range []string{"", ".", "..", "hubspoke-chain-", "hubspoke-chain-../../x", "_github_home", "hubspoke-chain-" + strings.Repeat("a", 25) + "/", "/hubspoke-chain-" + strings.Repeat("a", 26)} {
+		if found, err := Clean(env.get, name); err == nil || found {
+			t.Errorf("%q: found %v, %v", name, found, err)
+		}
+	}
+	if _, err := os.Stat(env["HOME"]); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExisting(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	file := filepath.Join(env["GITHUB_WORKSPACE"], "config")
+	if err := os.WriteFile(file, []byte("[default]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unseen := filepath.Join(t.TempDir(), "config")
+	large := filepath.Join(env["GITHUB_WORKSPACE"], "large")
+	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]struct{ text, err string }{
+		"":           {"", ""},
+		file:         {"[default]\n", ""},
+		file + "-no": {"", ""},
+		"~/config":   {"", `AWS_CONFIG_FILE: "~/config" is not an absolute path, so its profiles cannot be kept`},
+		unseen: {"", `AWS_CONFIG_FILE: its profiles cannot be kept, because this container does not see "` + unseen +
+			`"; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to nothing for this step`},
+		env["HOME"]: {"", `AWS_CONFIG_FILE: "` + env["HOME"] + `" is not a regular file of at most 1048576 bytes`},
+		"/dev/zero": {"", `AWS_CONFIG_FILE: "/dev/zero" is not a regular file of at most 1048576 bytes`},
+		large:       {"", `AWS_CONFIG_FILE: "` + large + `" is not a regular file of at most 1048576 bytes`},
+	} {
+		env["AWS_CONFIG_FILE"] = value
+		text, err := Existing(env.get, "AWS_CONFIG_FILE")
+		message := ""
+		if err != nil {
+			message = err.Error()
+		}
+		if text != want.text || message != want.err {
+			t.Errorf("%s: got %q, %s\nwant %q, %s", value, text, message, want.text, want.err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package profile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// File is the kind of a file of profiles: the two spell the header of a profile differently.
+type File int
+
+// The two files that AWS's SDKs and tools read.
+const (
+	Config      File = iota // AWS_CONFIG_FILE, by default ~/.aws/config: [profile NAME]
+	Credentials             // AWS_SHARED_CREDENTIALS_FILE, by default ~/.aws/credentials: [NAME]
+)
+
+// Setting is a line of a profile, name = value.
+type Setting struct{ Name, Value string }
+
+// Has tells whether the text of a file has the profile.
+func Has(text string, f File, name string) bool {
+	for line := range strings.Lines(text) {
+		if f.heads(line, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Without takes the profile out of the text of a file. Every other line stays as it is, comments included; a
+// comment right above the next header belongs to that header and stays too.
+func Without(text string, f File, name string) string {
+	var kept, doubtful strings.Builder
+	inside := false
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		if isHeader(line) {
+			inside = f.heads(line, name)
+		}
+		switch {
+		case !inside:
+			kept.WriteString(doubtful.String())
+			doubtful.Reset()
+			kept.WriteString(line)
+		case trimmed == "" || strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, ";"):
+			doubtful.WriteString(line)
+		default:
+			doubtful.Reset()
+		}
+	}
+	return kept.String() + doubtful.String()
+}
+
+// With adds the profile at the end of the text of a file. A value that would not be read back as it is, one with
+// a line end or one that begins a comment for example, is refused without being shown, since it may be secret.
+func With(text string, f File, name string, settings ...Setting) (string, error) {
+	var b strings.Builder
+	b.WriteString(text)
+	if text != "" {
+		if !strings.HasSuffix(text, "\n") {
+			b.WriteString("\n")
+		}
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "[%s]\n", f.header(name))
+	for _, s := range settings {
+		if s.Value == "" || s.Value != strings.TrimSpace(s.Value) || strings.ContainsAny(s.Value, "\r\n\x00") ||
+			strings.HasPrefix(s.Value, "#") || strings.HasPrefix(s.Value, ";") || strings.Contains(s.Value, " #") || strings.Contains(s.Value, " ;") {
+			return "", fmt.Errorf("the value of %s is not one for a file of profiles", s.Name)
+		}
+		fmt.Fprintf(&b, "%s = %s\n", s.Name, s.Value)
+	}
+	return b.String(), nil
+}
+
+// header is what stands between the brackets.
+func (f File) header(name string) string {
+	if f == Config && name != "default" {
+		return "profile " + name
+	}
+	return name
+}
+
+// isHeader tells whether a line begins a section. One that is set in continues the line before it.
+func isHeader(line string) bool { return strings.HasPrefix(line, "[") }
+
+// heads tells whether a line is the header of the profile: in the config file [profile NAME], with NAME in quotes or
+// not, and for the default profile [default] too.
+func (f File) heads(line, name string) bool {
+	inside, _, found := strings.Cut(line, "]")
+	if !isHeader(line) || !found {
+		return false
+	}
+	inside = strings.TrimSpace(inside[1:])
+	if f == Credentials || name == "default" && inside == "default" {
+		return inside == name
+	}
+	words := strings.Fields(inside)
+	return len(words) == 2 && words[0] == "profile" && strings.Trim(words[1], `"'`) == name
+}
