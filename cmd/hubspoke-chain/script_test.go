@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hubspoke-chain": main})
+	testscript.Main(m, map[string]func(){"hubspoke-chain": main, postProgram: main})
 }
 
 // TestScripts runs the real main, the action as a step of GitHub Actions against the lab.
@@ -49,6 +49,10 @@ func TestScripts(t *testing.T) {
 //	edit FILE POINTER=JSON...   change a file of the world; once it is world.json, the lab starts anew
 //	server NAME STATUS    a server that answers everything with the status and a page; its URL is in $NAME
 //	server NAME closed    a port of $NAME at which nobody listens
+//	lifetime DURATION     the lab starts anew, with sessions of spokes that end after so long
+//	run FILE              run a file with sh as the next step of the job; it leaves the file log behind
+//	finish                end the job: its post steps run, and nothing of ours may be left in the temp directory; the
+//	                      file log has what they say
 //	decide                run the command that the log ends with, with the world's roles behind aws iam get-role;
 //	                      what it prints is in the file decision
 //
@@ -88,6 +92,10 @@ func runScripts(t *testing.T, directory string) {
 			"edit":   command((*scene).edit),
 			"server": command((*scene).server),
 			"decide": command((*scene).decide),
+
+			"lifetime": command((*scene).lifetime),
+			"run":      func(ts *testscript.TestScript, neg bool, args []string) { of(ts).run(ts, neg, args[0]) },
+			"finish":   command((*scene).finish),
 		},
 	})
 }
@@ -117,6 +125,8 @@ type scene struct {
 	jobName string
 	claims  []string // changes of the job's claims, NAME=VALUE
 	masked  []string // what may be masked beside the lab's secrets
+	options lab.Options
+	folders []string // of profiles, after the last step
 }
 
 func of(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -126,16 +136,23 @@ func (s *scene) open(name string) error {
 	if err != nil {
 		return err
 	}
-	s.lab = lab.New(world, lab.Options{})
+	s.lab = lab.New(world, s.options)
 	if s.servers, err = s.lab.Start(); err != nil {
 		return err
 	}
 	s.stsURL = s.servers.STSURL
 	root := filepath.Join(s.dir, "job")
+	s.folders = nil
+	if err := os.RemoveAll(root); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
 	s.runner, err = runner.NewJob(root)
+	if err == nil {
+		s.runner.Env["AWS_ENDPOINT_URL_STS"] = s.stsURL // of later steps; the action does not heed it
+	}
 	return err
 }
 
@@ -263,6 +280,7 @@ func (s *scene) step(ts *testscript.TestScript, neg bool, args []string) {
 		want = 1
 	}
 	s.invariants(ts, step, status, stderr, with)
+	s.closed(ts, step, status)
 	s.leave(ts, step, s.lab.Events()[len(before):], counts)
 	if status != want {
 		ts.Fatalf("the step ended with status %d, not %d:\n%s", status, want, step.Log.Shown())

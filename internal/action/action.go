@@ -78,6 +78,7 @@ type step struct {
 	start   time.Time
 	claims  idtoken.Claims // of the token; empty until it is minted
 	files   files          // for profiles
+	assumed int            // spokes so far
 }
 
 func (s *step) hop(ctx context.Context) error {
@@ -171,6 +172,11 @@ func (s *step) export(sessions []hop.Session) error {
 
 // exported tells what later steps have, and for how long.
 func (s *step) exported(env []pair, sessions []hop.Session) {
+	if s.in.several {
+		for i, session := range sessions {
+			s.log.stage("spoke", "%s, %s, as profile %s", session.ARN, tagCount(session.Tags), s.in.spokes[i].profile)
+		}
+	}
 	var set []string
 	for _, p := range env {
 		if p.value != "" {
@@ -181,9 +187,6 @@ func (s *step) exported(env []pair, sessions []hop.Session) {
 		set = []string{"outputs only"}
 	}
 	s.log.stage("export", "%s", strings.Join(set, ", "))
-	if s.in.several {
-		s.log.stage("profiles", "%s", strings.Join(s.profileNames(), ", "))
-	}
 	if s.in.autoRefresh {
 		s.log.stage("renews", "%s", s.renews())
 	}
@@ -209,6 +212,9 @@ func (s *step) explain(err error) {
 	var several hop.Errors
 	if errors.As(err, &several) {
 		failures = several.Unwrap()
+	}
+	if s.in.several {
+		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.spokes))
 	}
 	var told []diagnose.Explanation
 	var causes []string
@@ -357,6 +363,10 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageHub:
 		s.log.stage("hub", "%s, %d s and for %s only, in %s", session.Role, int(hop.HubDuration.Seconds()), these(len(s.in.spokes)), elapsed(took))
 	case hop.StageSpoke:
+		s.assumed++
+		if s.in.several { // told in their order, once all are there
+			return
+		}
 		s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
 	}
 }

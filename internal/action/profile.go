@@ -238,14 +238,6 @@ func (s *step) profileNotices() {
 	}
 }
 
-func (s *step) profileNames() []string {
-	var names []string
-	for _, spoke := range s.in.spokes {
-		names = append(names, spoke.profile)
-	}
-	return names
-}
-
 // renews says how long the profiles can go on renewing themselves. It is GitHub that ends it, and nobody but the
 // request token knows when.
 func (s *step) renews() string {
