@@ -2,9 +2,7 @@ package hop
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -22,10 +20,10 @@ const maxSessionPolicy = 2048
 // accounts never let the session into another role, unless that role's ARN alone is too long. A partition
 // is never widened.
 func HubPolicy(spokes []Spoke) string {
-	patterns, room := []pattern{}, maxSessionPolicy-len(document(nil))+1 // the last entry has no comma
+	patterns, room := []pattern{}, maxSessionPolicy-len(document([]string{}))+1 // the last entry has no comma
 	for _, spoke := range spokes {
 		r := spoke.Role
-		patterns = append(patterns, newPattern(r.Partition, r.AccountID, strings.TrimPrefix(r.Path, "/")+r.Name, false))
+		patterns = append(patterns, newPattern(r.Partition, parseAccounts(r.AccountID), strings.TrimPrefix(r.Path, "/")+r.Name, false))
 	}
 	// From here on the order of the spokes, or how often one is named, changes nothing.
 	slices.SortFunc(patterns, func(a, b pattern) int { return strings.Compare(a.text, b.text) })
@@ -47,7 +45,7 @@ func document(resources []string) string {
 	return encode(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{{"Allow", []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}, append([]string{}, resources...)}}})
+	}{"2012-10-17", []statement{{"Allow", []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}, resources}}})
 }
 
 // encode leaves <, > and & as they are: a role's path may hold them, and escaped they are six characters.
@@ -65,131 +63,6 @@ func encode(v any) string {
 // the three, and as a wildcard it would let the hub's session into other roles.
 // Source: IAM user guide, "IAM policy elements: Variables and tags", special characters.
 var literal = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
-
-// pattern is one entry of Resource. It is widened while it is taken apart and not yet escaped, so that
-// no escape is ever cut in half.
-type pattern struct {
-	partition string
-	account   string // 12 digits, or ? for any
-	role      string // path and name, without the slash that they begin with
-	open      bool   // every role that begins like this
-	digits    int    // that are ?
-	text      string // as the policy has it
-	size      int    // in the policy's characters, with the comma; 0 for an entry that is gone
-}
-
-func newPattern(partition, account, role string, open bool) pattern {
-	p := pattern{partition: partition, account: account, role: role, open: open, digits: strings.Count(account, "?")}
-	p.text = "arn:" + partition + ":iam::" + account + ":role/" + literal.Replace(role)
-	if open {
-		p.text += "*"
-	}
-	p.size = len(encode(p.text)) + 1
-	return p
-}
-
-// covers tells whether p admits all that q admits.
-func (p pattern) covers(q pattern) bool {
-	if p.partition != q.partition || !p.sharesRole(q) && !(p.open && strings.HasPrefix(q.role, p.role)) {
-		return false
-	}
-	for i := range p.account {
-		if p.account[i] != '?' && p.account[i] != q.account[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// sharesRole tells whether joining p and q leaves their role as it is.
-func (p pattern) sharesRole(q pattern) bool { return p.role == q.role && p.open == q.open }
-
-// join is the least that covers p and q, which are of one partition.
-func (p pattern) join(q pattern) pattern {
-	account := []byte(p.account)
-	for i := range account {
-		if account[i] != q.account[i] {
-			account[i] = '?'
-		}
-	}
-	if p.sharesRole(q) {
-		return newPattern(p.partition, string(account), p.role, p.open)
-	}
-	return newPattern(p.partition, string(account), p.role[:common(p.role, q.role)], true)
-}
-
-// cut opens p's role as far from its end as makes p at most size characters, or else all of it.
-func (p pattern) cut(size int) pattern {
-	end := func(i int) pattern { return newPattern(p.partition, p.account, p.role[:len(p.role)-1-i], true) }
-	i := sort.Search(len(p.role)-1, func(i int) bool { return end(i).size <= size })
-	return end(i)
-}
-
-// common is the length of what both begin with, in bytes.
-func common(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
-// cost is how many ARNs an entry admits that were not admitted. Where a role stays exact, that is a
-// number of accounts, and the power is 0. An open role admits so many that their power of ten decides:
-// each character that is left to choose is one of 94, which is nearly two digits.
-type cost struct {
-	power    int
-	accounts int64
-}
-
-// never is the cost of what must not be done.
-var never = cost{power: math.MaxInt}
-
-func (c cost) less(d cost) bool {
-	return c.power < d.power || c.power == d.power && c.accounts < d.accounts
-}
-
-// openCost is the cost of roles left open after the first n characters, in accounts with so many ?.
-func openCost(n, digits int, accounts int64) cost {
-	return cost{digits + 2*(maxRolePath+maxRoleName-n), accounts}
-}
-
-// joinCost is the cost of joining p and q.
-func (p pattern) joinCost(q pattern) cost {
-	if p.partition != q.partition {
-		return never
-	}
-	digits, shared, apart := 0, 0, false
-	for i := range p.account {
-		a, b := p.account[i], q.account[i]
-		switch {
-		case a == '?' && b == '?':
-			digits, shared = digits+1, shared+1
-		case a != b:
-			digits, apart = digits+1, apart || a != '?' && b != '?'
-		}
-	}
-	accounts := tens[digits] - tens[p.digits] - tens[q.digits]
-	if !apart {
-		accounts += tens[shared] // what both admit was subtracted twice
-	}
-	switch {
-	case !p.sharesRole(q):
-		return openCost(common(p.role, q.role), digits, accounts)
-	case p.open:
-		return openCost(len(p.role), digits, accounts)
-	}
-	return cost{0, accounts}
-}
-
-// tens are the powers of ten up to the number of all accounts.
-var tens = func() (t [13]int64) {
-	t[0] = 1
-	for i := range t[1:] {
-		t[i+1] = 10 * t[i]
-	}
-	return t
-}()
 
 // mate is what a pattern is joined with at the least cost.
 type mate struct {
@@ -248,7 +121,7 @@ func (w widening) step(excess int) {
 		}
 		cut := p.cut(p.size - excess)
 		saves := p.size-cut.size >= excess
-		if c := openCost(len(cut.role), cut.digits, tens[cut.digits]); c.less(least) && (saves || !joins) {
+		if c := openCost(len(cut.role), cut.accounts.count(), cut.accounts); c.less(least) && (saves || !joins) {
 			at, least, wider = i, c, cut
 		}
 	}
