@@ -431,6 +431,7 @@ func plain(text string) string {
 		{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "REQUEST-ID"},
 		{regexp.MustCompile(`\b(in|took) [0-9]+(\.[0-9])? m?s\b`), "$1 N ms"},
 		{regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`), "TIME"},
+		{regexp.MustCompile(`hubspoke-chain-[a-z2-7]{26}`), "FOLDER"},
 		{regexp.MustCompile(`date/time [0-9]{10}`), "date/time SECONDS"},
 		{regexp.MustCompile(`(127\.0\.0\.1|\[::1\]):[0-9]+`), "$1:PORT"},
 	} {

@@ -98,20 +98,10 @@ func (s *step) hop(ctx context.Context) error {
 		Endpoint:    s.in.endpoint,
 		Proxy:       s.proxy(),
 		MaxAttempts: s.in.attempts,
+		Spokes:      s.hopSpokes(),
 		Reached:     s.reached,
 		Retrying:    func(err *hop.Error, attempt int, wait time.Duration) { s.retrying(err, attempt, wait) },
 		Dropped:     s.dropped,
-	}
-	for _, spoke := range s.in.spokes {
-		h.Spokes = append(h.Spokes, hop.Spoke{
-			Role:              spoke.role,
-			Duration:          s.in.duration,
-			TransitiveTagKeys: s.in.transitiveTagKeys,
-			SourceIdentity:    s.in.sourceIdentity,
-			ExternalID:        s.in.externalID,
-			Policy:            s.in.sessionPolicy,
-			PolicyARNs:        s.in.policyARNs,
-		})
 	}
 	if !s.in.skipTagging {
 		h.Tags = s.tags
@@ -361,7 +351,7 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageToken:
 		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
-		s.log.stage("hub", "%s, %d s and for %s only, in %s", session.Role, int(hop.HubDuration.Seconds()), these(len(s.in.spokes)), elapsed(took))
+		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(), elapsed(took))
 	case hop.StageSpoke:
 		s.assumed++
 		if s.in.several { // told in their order, once all are there
@@ -379,11 +369,36 @@ func (s *step) dropped(spoke hop.Spoke, keys []string) {
 	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke.Role, strings.Join(keys, ", ")))
 }
 
-func these(spokes int) string {
-	if spokes == 1 {
-		return "this spoke"
+// hopSpokes are the spokes as the hop takes them.
+func (s *step) hopSpokes() []hop.Spoke {
+	var spokes []hop.Spoke
+	for _, spoke := range s.in.spokes {
+		spokes = append(spokes, hop.Spoke{
+			Role:              spoke.role,
+			Duration:          s.in.duration,
+			TransitiveTagKeys: s.in.transitiveTagKeys,
+			SourceIdentity:    s.in.sourceIdentity,
+			ExternalID:        s.in.externalID,
+			Policy:            s.in.sessionPolicy,
+			PolicyARNs:        s.in.policyARNs,
+		})
 	}
-	return fmt.Sprintf("these %d spokes", spokes)
+	return spokes
+}
+
+// narrowed says what the hub's session is good for. AWS has room for some forty roles in the policy that narrows
+// it; more of them are patterns, which may hold other accounts too.
+func (s *step) narrowed() string {
+	if len(s.in.spokes) == 1 {
+		return "this spoke only"
+	}
+	policy := hop.HubPolicy(s.hopSpokes())
+	for _, spoke := range s.in.spokes {
+		if !strings.Contains(policy, `"`+spoke.role.String()+`"`) {
+			return fmt.Sprintf("patterns that hold these %d spokes", len(s.in.spokes))
+		}
+	}
+	return fmt.Sprintf("these %d spokes only", len(s.in.spokes))
 }
 
 // profileVariables name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is

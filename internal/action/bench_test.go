@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,6 +87,99 @@ func BenchmarkHop(b *testing.B) {
 	b.ReportMetric(step.Seconds()*1000/float64(b.N), "ms/step")
 	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "ms/bare")
 	b.ReportMetric(step.Seconds()/bare.Seconds(), "step/bare")
+}
+
+// BenchmarkSpokes runs the whole step for a hundred spokes, and in turn for one of them, and reports how much longer
+// the hundred take. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
+// everything else, so there the spread between runs is large.
+//
+//	go test -run '^$' -bench BenchmarkSpokes ./internal/action
+func BenchmarkSpokes(b *testing.B) {
+	b.Run("plain", func(b *testing.B) { benchmarkSpokes(b, 0) })
+	b.Run("throttled", func(b *testing.B) { benchmarkSpokes(b, 20) })
+}
+
+func benchmarkSpokes(b *testing.B, throttled int) {
+	const spokes = 100
+	l := manyAccounts(b, spokes)
+	var issuerCount, stsCount counter
+	issuer, sts := issuerCount.serve(b, l.Issuer()), stsCount.serve(b, l.STS())
+	job, err := l.Job("staging")
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(n int) time.Duration {
+		temp := filepath.Join(b.TempDir(), "_temp")
+		env := l.RequestEnv(issuer, job)
+		env["INPUT_AWS-REGION"], env["INPUT_HUB-ROLE-TO-ASSUME"], env["INPUT_STS-ENDPOINT"] = "us-east-1", hubRole, sts
+		for i := range n {
+			env["INPUT_SPOKES"] += fmt.Sprintf("p%d = arn:aws:iam::3%011d:role/deploy\n", i, i)
+		}
+		env["RUNNER_TEMP"] = temp
+		if err := os.Mkdir(temp, 0o700); err != nil {
+			b.Fatal(err)
+		}
+		for _, name := range []string{"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"} {
+			env[name] = filepath.Join(temp, name)
+			if err := os.WriteFile(env[name], nil, 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+		var log strings.Builder
+		start := time.Now()
+		if status := Run(b.Context(), &log, func(name string) string { return env[name] }, Options{Version: "bench", HostTemp: temp}); status != 0 {
+			b.Fatalf("the step ended with status %d:\n%s", status, log.String())
+		}
+		return time.Since(start)
+	}
+	var many, one time.Duration
+	var requests, connections int64
+	for b.Loop() {
+		one += run(1)
+		requests -= issuerCount.requests.Load() + stsCount.requests.Load()
+		connections -= issuerCount.connections.Load() + stsCount.connections.Load()
+		if throttled > 0 {
+			fault, err := lab.ParseFault(fmt.Sprintf("sts:AssumeRole:throttle:%d", throttled))
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.Fail(fault)
+		}
+		many += run(spokes)
+		requests += issuerCount.requests.Load() + stsCount.requests.Load()
+		connections += issuerCount.connections.Load() + stsCount.connections.Load()
+	}
+	b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
+	b.ReportMetric(float64(connections)/float64(b.N), "connections/op")
+	b.ReportMetric(many.Seconds()*1000/float64(b.N), "ms/100-spokes")
+	b.ReportMetric(one.Seconds()*1000/float64(b.N), "ms/1-spoke")
+	b.ReportMetric(many.Seconds()/one.Seconds(), "100-spokes/1-spoke")
+}
+
+// manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role deploy each.
+func manyAccounts(b *testing.B, n int) *lab.Lab {
+	b.Helper()
+	files := fstest.MapFS{
+		"hub-permissions.json": {Data: []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::3*:role/deploy"}]}`)},
+	}
+	for _, name := range []string{"hub-trust.json", "spoke-trust.json"} {
+		text, err := examples.Lab.ReadFile("lab/" + name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	accounts := `{"id": "123456789012", "oidcProviders": [{"url": "https://token.actions.githubusercontent.com", "clientIds": ["sts.amazonaws.com"]}],
+		"roles": [{"name": "github-actions-hub", "trust": "hub-trust.json", "policies": ["hub-permissions.json"]}]}`
+	for i := range n {
+		accounts += fmt.Sprintf(`, {"id": "3%011d", "roles": [{"name": "deploy", "trust": "spoke-trust.json"}]}`, i)
+	}
+	files["world.json"] = &fstest.MapFile{Data: []byte(`{"accounts": [` + accounts + `], "jobs": {"staging": {"subject": "immutable", "claims": {"environment": "staging"}}}}`)}
+	world, err := lab.ReadWorld(files, "world.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return lab.New(world, lab.Options{})
 }
 
 const (

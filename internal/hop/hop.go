@@ -121,7 +121,7 @@ func (c *client) hubSession(ctx context.Context) (Session, error) {
 }
 
 // maxConcurrent is how many spokes are assumed at a time, each on a connection of its own.
-const maxConcurrent = 32
+const maxConcurrent = 50
 
 // assumeSpokes assumes every spoke role with the hub's session, side by side, and gives the sessions in the
 // order of the spokes. All of them are tried, so that one run shows everything that is wrong.
