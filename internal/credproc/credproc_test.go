@@ -345,8 +345,19 @@ func TestLock(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.mustRun(t) // those that gave up hold no lock
+	first := s.mustRun(t) // those that gave up hold no lock
 	s.checkHops(t, 1)
+
+	// With a session that is good, to wait in vain is no failure.
+	s.age(t, 45*time.Minute)
+	if held, err = lock(t.Context(), lockFile(s.file)); err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	p, stderr, err := s.run(t.Context())
+	if err != nil || p.AccessKeyID != first.AccessKeyID || !strings.HasSuffix(stderr, ": "+want+"\n") {
+		t.Errorf("%+v, %v, %s", p, err, stderr)
+	}
 }
 
 // TestStopped stops the call that walks the hop: that is no failure of the others.
@@ -551,4 +562,20 @@ func FuzzCache(f *testing.F) {
 			t.Errorf("wrote %+v, read %+v", s, again)
 		}
 	})
+}
+
+// TestOwner has root keep a session in a directory of the runner's user, to whom all of it then belongs.
+func TestOwner(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir, owner := filepath.Dir(s.file), os.Geteuid()
+	if owner == 0 {
+		owner = 12345
+		if err := os.Chown(dir, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mustRun(t)
+	checkFile(t, cacheFile(s.file), owner)
+	checkFile(t, lockFile(s.file), owner)
 }
