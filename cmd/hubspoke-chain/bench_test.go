@@ -17,7 +17,7 @@ import (
 )
 
 // build gives a program as this one is shipped.
-func build(b *testing.B, what string) string {
+func build(b testing.TB, what string) string {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "program")
 	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, what)
@@ -47,7 +47,33 @@ func BenchmarkStart(b *testing.B) {
 	if err := os.WriteFile(source, []byte(floor), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	programs := [][]string{{build(b, "."), "--version"}, {build(b, source)}}
+	took := medians(b, [][]string{{build(b, "."), "--version"}, {build(b, source)}})
+	b.ReportMetric(took[0], "ms-median")
+	b.ReportMetric(took[1], "ms-floor")
+	b.ReportMetric(took[0]/took[1], "start/floor")
+}
+
+// BenchmarkCredentialProcess has the shipped program hand out a session that is kept, and in turn print its version,
+// and the floor.
+//
+//	go test -run '^$' -bench BenchmarkCredentialProcess ./cmd/hubspoke-chain
+func BenchmarkCredentialProcess(b *testing.B) {
+	dir := b.TempDir()
+	source, chain := filepath.Join(dir, "floor.go"), filepath.Join(dir, "chain.json")
+	if err := os.WriteFile(source, []byte(floor), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	seedChain(b, chain)
+	program := build(b, ".")
+	programs := [][]string{{program, "credential-process", "--chain", chain}, {program, "--version"}, {build(b, source)}}
+	took := medians(b, programs)
+	b.ReportMetric(took[0], "ms-median")
+	b.ReportMetric(took[1], "ms-version")
+	b.ReportMetric(took[2], "ms-floor")
+}
+
+// medians runs the programs in turn, and gives the median of what each took in milliseconds.
+func medians(b *testing.B, programs [][]string) []float64 {
 	took := make([][]float64, len(programs))
 	for b.Loop() {
 		for i, program := range programs {
@@ -59,13 +85,12 @@ func BenchmarkStart(b *testing.B) {
 			took[i] = append(took[i], time.Since(start).Seconds()*1000)
 		}
 	}
+	var all []float64
 	for i := range took {
 		sort.Float64s(took[i])
+		all = append(all, took[i][len(took[i])/2])
 	}
-	median := len(took[0]) / 2
-	b.ReportMetric(took[0][median], "ms-median")
-	b.ReportMetric(took[1][median], "ms-floor")
-	b.ReportMetric(took[0][median]/took[1][median], "start/floor")
+	return all
 }
 
 // BenchmarkStep runs the shipped program as a whole step against the lab.

@@ -49,8 +49,9 @@ func TestCommandLine(t *testing.T) {
 // begins tells whether s begins with prefix, and is empty when that is.
 func begins(s, prefix string) bool { return strings.HasPrefix(s, prefix) && (prefix != "" || s == "") }
 
-// TestHelp runs every example of every command's help in a shell, beside the policies of examples/lab. The
-// step itself is another matter: without a job it says what it lacks, and the scripts run it with one.
+// TestHelp runs every example of every command's help in a shell, beside the policies of examples/lab
+// and a chain with a session. The step itself is another matter: without a job it says what it lacks, and the
+// scripts run it with one.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -61,6 +62,7 @@ func TestHelp(t *testing.T) {
 	if err := os.CopyFS(dir, policies); err != nil {
 		t.Fatal(err)
 	}
+	seedChain(t, filepath.Join(dir, "chain.json"))
 	// What stands for the AWS CLI prints the hub role, as get-role does.
 	role := `{"Role": {"Arn": "arn:aws:iam::123456789012:role/github-actions-hub", "RoleName": "github-actions-hub", "AssumeRolePolicyDocument": `
 	aws := "#!/bin/sh\n[ \"$1 $2\" = 'iam get-role' ] || exit 9\nprintf '%s' '" + role + "'\ncat '" + dir + "/hub-trust.json'\necho '}}'\n"

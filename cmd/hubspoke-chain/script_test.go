@@ -55,6 +55,9 @@ func TestScripts(t *testing.T) {
 //	                      file log has what they say
 //	decide                run the command that the log ends with, with the world's roles behind aws iam get-role;
 //	                      what it prints is in the file decision
+//	chain FILE [FIELD=JSON...]   write a chain into staging, and give the script's commands the environment of a step
+//	age FILE DURATION     let the time go by for what the cache beside the chain holds
+//	hops N                the job has asked for a token N times since the last hops
 //
 // An upper-case name in place of an INPUT is a variable of the job, from this step on; an empty VALUE takes it away.
 // A value that begins with @ is the text of that file. Unless it is given, an input is that of the hop
@@ -96,6 +99,9 @@ func runScripts(t *testing.T, directory string) {
 			"lifetime": command((*scene).lifetime),
 			"run":      func(ts *testscript.TestScript, neg bool, args []string) { of(ts).run(ts, neg, args[0]) },
 			"finish":   command((*scene).finish),
+			"chain":    command((*scene).writeChain),
+			"age":      command((*scene).age),
+			"hops":     command((*scene).checkHops),
 		},
 	})
 }
@@ -127,6 +133,7 @@ type scene struct {
 	masked  []string // what may be masked beside the lab's secrets
 	options lab.Options
 	folders []string // of profiles, after the last step
+	hops    int      // that hops has seen
 }
 
 func of(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -137,6 +144,7 @@ func (s *scene) open(name string) error {
 		return err
 	}
 	s.lab = lab.New(world, s.options)
+	s.hops = 0
 	if s.servers, err = s.lab.Start(); err != nil {
 		return err
 	}

@@ -238,7 +238,7 @@ func (c Chain) checkTags() error {
 			return err
 		}
 		if utf8.RuneCountInString(tag.Value) > maxTagValue || strings.ContainsFunc(tag.Value, notTagRune) || hasAWSPrefix(tag.Value) {
-			return fmt.Errorf("tags: the value %s of %s is not up to %d letters, digits, spaces and _ . : / = + - @ that do not begin with aws:", quote(tag.Value), quote(tag.Key), maxTagValue)
+			return fmt.Errorf("tags: the value %s of %s is not up to %d letters, digits, spaces and _ . : / = + - @, without aws: at the start", quote(tag.Value), quote(tag.Key), maxTagValue)
 		}
 		if slices.ContainsFunc(c.Tags[:i], func(t Tag) bool { return strings.EqualFold(t.Key, tag.Key) }) {
 			return fmt.Errorf("tags: %s stands in it twice (AWS compares tag keys without case)", quote(tag.Key))
@@ -258,7 +258,7 @@ func (c Chain) checkTags() error {
 
 func checkTagKey(field, key string) error {
 	if n := utf8.RuneCountInString(key); n < 1 || n > maxTagKey || strings.ContainsFunc(key, notTagRune) || hasAWSPrefix(key) {
-		return fmt.Errorf("%s: the key %s is not 1 to %d letters, digits, spaces and _ . : / = + - @ that do not begin with aws:", field, quote(key), maxTagKey)
+		return fmt.Errorf("%s: the key %s is not 1 to %d letters, digits, spaces and _ . : / = + - @, without aws: at the start", field, quote(key), maxTagKey)
 	}
 	return nil
 }

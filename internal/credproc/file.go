@@ -67,13 +67,18 @@ func own(file *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(file.Name()))
+	directory, err := os.Stat(filepath.Dir(file.Name()))
 	if err != nil {
 		return err
 	}
-	directory, known := info.Sys().(*syscall.Stat_t)
-	if !known {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	owner, known := directory.Sys().(*syscall.Stat_t)
+	current, _ := info.Sys().(*syscall.Stat_t)
+	if !known || current.Uid == owner.Uid && current.Gid == owner.Gid {
 		return nil
 	}
-	return file.Chown(int(directory.Uid), int(directory.Gid))
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }

@@ -7,19 +7,19 @@ import (
 )
 
 // When a session is renewed and what is told of its end. AWS's SDKs differ in when they ask again, before
-// the end that they were told: botocore, and so the AWS CLI, from 15 minutes on and lets the tool wait from
-// 10 on, the one for JavaScript 5 minutes, those for Go at the end and not before.
+// the end that they were told: botocore, and so the AWS CLI, from 15 minutes on, and from 10 on it lets the tool
+// wait; the one for JavaScript 5 minutes; those for Go, and so Terraform, at the end and not before.
 //
-//	60 min                20 min            5 min   0    of a session of an hour, until it ends
-//	|------ from the cache ----|---- renewed ----|-------|
-//	                           botocore asks     Go and Terraform ask
+//	minute 0             40                   55              60    of a session of an hour
+//	       | handed out  | renewed when asked | told to be over |
+//	                     | botocore asks      | Go asks         |
 //
 // What is told is 5 minutes early, so that a session which an SDK for Go holds has these in hand when a long
 // call begins. botocore's 15 minutes before that are 20 of the session's own: from there on whoever asks gets
-// a new one, and so the one SDK that asks early never gets back what it has. Shorter sessions have these
-// times in proportion.
+// a new one, and so the SDK that asks early never gets back what it has. Shorter sessions have these times in
+// proportion.
 // Source: botocore 1.43.11, credentials.py, _advisory_refresh_timeout and _mandatory_refresh_timeout;
-// aws-sdk-go-v2/credentials v1.20.16, processcreds, without an ExpiryWindow; @aws-sdk/client-sts 3.1173.0.
+// aws-sdk-go-v2/credentials v1.20.16, processcreds, whose credentials have no ExpiryWindow.
 const (
 	renewal = 20 * time.Minute // before its end a session is renewed, or at a third of its life
 	margin  = 5 * time.Minute  // between the end that is told and the real one, or a twelfth of its life
