@@ -9,12 +9,13 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -61,28 +62,40 @@ func newLongScene(t *testing.T) longScene {
 	}
 	maps.Copy(job.Env, l.RequestEnv(servers.IssuerURL, claims))
 	job.Env["AWS_ENDPOINT_URL_STS"] = servers.STSURL
-	maps.Copy(job.Env, profile(t, job))
+	autoRefresh(t, job, servers)
 	t.Cleanup(func() {
-		if _, err := job.Finish(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
+		ended, err := job.Finish(context.WithoutCancel(t.Context()))
+		if err != nil || len(ended) != 1 || ended[0].Status != 0 {
+			t.Errorf("the job ended with %v, %v", ended, err)
+		}
+		if _, err := os.Stat(job.Env["AWS_CONFIG_FILE"]); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the end of the job left the profile's file: %v", err)
 		}
 	})
 	return longScene{l, job}
 }
 
-// profile gives the variables by which a tool finds credentials that renew themselves.
-func profile(t *testing.T, job *runner.Job) map[string]string {
+// autoRefresh runs the action as a step of the job with auto-refresh, after which the job has a profile that renews
+// itself.
+func autoRefresh(t *testing.T, job *runner.Job, servers *lab.Servers) {
 	t.Helper()
-	process := strings.Join([]string{
-		"sh", absolute(t, "testdata/consumers/stand-in.sh"), built(t, "../..", "./cmd/hubspoke-chain"), built(t, "../..", "./cmd/hubspoke-lab"),
-	}, " ")
-	file := filepath.Join(job.Temp, "config")
-	if err := os.WriteFile(file, []byte("[profile hubspoke]\nregion = us-east-1\ncredential_process = "+process+"\n"), 0o600); err != nil {
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{
-		"AWS_CONFIG_FILE": file, "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PROFILE": "hubspoke",
-		"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+	step, err := job.Start(action, map[string]string{
+		"aws-region": "us-east-1", "hub-role-to-assume": "arn:aws:iam::123456789012:role/github-actions-hub",
+		"role-to-assume": "arn:aws:iam::222222222222:role/deploy-staging", "auto-refresh": "true", "sts-endpoint": servers.STSURL,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, err := step.Run(t.Context(), built(t, "../..", "./cmd/hubspoke-chain"))
+	if err != nil || status != 0 {
+		t.Fatalf("the action ended with status %d, %v:\n%s", status, err, step.Log.Shown())
+	}
+	if _, err := step.End(); err != nil {
+		t.Fatal(err)
 	}
 }
 
