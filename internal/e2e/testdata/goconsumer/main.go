@@ -1,0 +1,49 @@
+// Command goconsumer asks AWS who it is, again and again, with one client and the credentials that its
+// environment names: goconsumer SECONDS. It says how many calls there were and how many failed, and ends
+// with status 1 if one did. It is a module of its own, so that what it needs does not become the action's.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+func main() {
+	ctx := context.Background()
+	if len(os.Args) != 2 {
+		fatal("usage: goconsumer SECONDS")
+	}
+	length, err := time.ParseDuration(os.Args[1] + "s")
+	if err != nil {
+		fatal(err)
+	}
+	settings, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		fatal(err)
+	}
+	// Without retries, which would hide a failure.
+	client := sts.NewFromConfig(settings, func(o *sts.Options) { o.Retryer = aws.NopRetryer{} })
+	calls, failures := 0, 0
+	for end := time.Now().Add(length); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		calls++
+		if _, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil {
+			failures++
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	fmt.Printf("%d calls, %d failures\n", calls, failures)
+	if failures > 0 {
+		os.Exit(1)
+	}
+}
+
+func fatal(what any) {
+	fmt.Fprintln(os.Stderr, "goconsumer:", what)
+	os.Exit(2)
+}
