@@ -253,7 +253,8 @@ func (s *step) renews() string {
 func Clean(stdout io.Writer, getenv func(string) string) int {
 	log := log{githubactions.New(githubactions.WithWriter(&stream{to: stdout}), githubactions.WithGetenv(getenv))}
 	name := getenv("STATE_" + folderState)
-	if name == "" { // the main stage failed, and has left nothing
+	if name == "" {
+		log.line("There is nothing to remove: the step has left nothing for later ones.")
 		return 0
 	}
 	found, err := profile.Clean(getenv, name)
