@@ -181,7 +181,7 @@ func (s *step) exported(env []pair, sessions []hop.Session) {
 		s.log.stage("renews", "%s", s.renews())
 	}
 	expires := earliest(sessions)
-	s.log.stage("expires", "%s, in %s; the hop took %s", expires.Format(time.RFC3339), minutes(time.Until(expires)), elapsed(time.Since(s.start)))
+	s.log.stage("expires", "%s, in %s; the hop took %s", expires.Format(time.RFC3339), remaining(time.Until(expires)), elapsed(time.Since(s.start)))
 }
 
 // earliest is when the first of the sessions expires.

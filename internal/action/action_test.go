@@ -362,6 +362,18 @@ func TestTold(t *testing.T) {
 	}
 }
 
+func TestRemaining(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "-1 s", 0: "0 s", 119 * time.Second: "119 s", 2 * time.Minute: "2 min", time.Hour: "60 min",
+		119*time.Minute + 40*time.Second: "2 h 0 min", 6*time.Hour + 20*time.Minute: "6 h 20 min",
+	} {
+		if got := remaining(d); got != want {
+			t.Errorf("%s: got %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestRequestURL(t *testing.T) {
 	t.Parallel()
 	files, _ := commandFiles(t, map[string]string{"GITHUB_ENV": "", "GITHUB_OUTPUT": ""})

@@ -92,6 +92,27 @@ func TestInputs(t *testing.T) {
 			in.proxy, in.noProxy, in.proxyPasswords = parse("https://u:p%40ss@proxy.example.com"), "a", []string{"p@ss", "p%40ss"}
 			in.givenProxy, in.givenNoProxy = "https://u:p%40ss@proxy.example.com", "a"
 		}},
+		{"a profile", given{"aws-profile": "deploy.1", "overwrite-aws-profile": "true"}, nil, func(in *inputs) {
+			in.spokes[0].profile, in.exportEnv, in.overwriteProfile = "deploy.1", false, true
+		}},
+		{"a profile and variables", given{"aws-profile": "default", "output-env-credentials": "true"}, nil, func(in *inputs) { in.spokes[0].profile = "default" }},
+		{"credentials that renew themselves", given{"auto-refresh": "true"}, nil, func(in *inputs) {
+			in.spokes[0].profile, in.exportEnv, in.autoRefresh = "hubspoke-chain", false, true
+		}},
+		{"the same under a name", given{"auto-refresh": "true", "aws-profile": "deploy"}, nil, func(in *inputs) {
+			in.spokes[0].profile, in.exportEnv, in.autoRefresh = "deploy", false, true
+		}},
+		{"the same over a proxy without a password", given{"auto-refresh": "true", "http-proxy": "http://u@proxy:3128"}, nil, func(in *inputs) {
+			in.spokes[0].profile, in.exportEnv, in.autoRefresh = "hubspoke-chain", false, true
+			in.proxy, in.givenProxy = parse("http://u@proxy:3128"), "http://u@proxy:3128"
+		}},
+		{"several spokes", given{"role-to-assume": "", "spokes": "a=arn:aws:iam::222222222222:role/x=y\n\n b = arn:aws:iam::333333333333:role/deploy   eu-west-1 \n"}, nil, func(in *inputs) {
+			in.spokes = []spoke{
+				{hop.ARN{Partition: "aws", AccountID: "222222222222", Path: "/", Name: "x=y"}, "a", "us-east-1"},
+				{hop.ARN{Partition: "aws", AccountID: "333333333333", Path: "/", Name: "deploy"}, "b", "eu-west-1"},
+			}
+			in.several, in.exportEnv, in.accountIDs = true, false, []string{"123456789012", "222222222222", "333333333333"}
+		}},
 		{"endpoint", given{"sts-endpoint": "http://127.0.0.1:4566/"}, nil, func(in *inputs) { in.endpoint = parse("http://127.0.0.1:4566") }},
 		{"China", given{"aws-region": "cn-north-1", "hub-role-to-assume": "arn:aws-cn:iam::123456789012:role/hub", "role-to-assume": "arn:aws-cn:iam::222222222222:role/deploy"}, nil, func(in *inputs) {
 			in.region, in.hub.Partition, in.audience = "cn-north-1", "aws-cn", "sts.amazonaws.com.cn"
@@ -160,6 +181,11 @@ func TestInputProblems(t *testing.T) {
 		{"inline-session-policy", "{", `inline-session-policy: "{" is not a JSON object`},
 		{"inline-session-policy", `{"a":"€"}`, `inline-session-policy: "{"a":"€"}" has a character that AWS does not take (allowed: U+0020 to U+00FF)`},
 		{"inline-session-policy", `{"a":"` + strings.Repeat("b", 2041) + `"}`, `inline-session-policy: ` + quote(`{"a":"`+strings.Repeat("b", 2041)+`"}`) + " has 2049 characters without white space; AWS takes 2048"},
+		{"aws-profile", "a b", `aws-profile: "a b" is not ` + profileNameForm},
+		{"aws-profile", strings.Repeat("a", 65), `aws-profile: "` + strings.Repeat("a", 65) + `" is not ` + profileNameForm},
+		{"aws-profile", "../x", `aws-profile: "../x" is not ` + profileNameForm},
+		{"auto-refresh", "on", `auto-refresh: "on" is neither true nor false`},
+		{"overwrite-aws-profile", "1", `overwrite-aws-profile: "1" is neither true nor false`},
 		{"managed-session-policies", "ReadOnly", `managed-session-policies: "ReadOnly" is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)`},
 		{"managed-session-policies", "arn:aws:iam::123456789012:policy/x", `managed-session-policies: "arn:aws:iam::123456789012:policy/x" is neither one of AWS's policies nor in the spoke's account 222222222222`},
 		{"managed-session-policies", strings.Repeat("arn:aws:iam::aws:policy/x\n", 11), "managed-session-policies: names 11 policies; AWS takes 10"},
@@ -232,6 +258,27 @@ func TestProxyPasswords(t *testing.T) {
 
 // FuzzInputs gives every input the same text, in part behind a good beginning: whatever is accepted is
 // within AWS's limits, and a proxy's password is in no problem.
+func TestContradictions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		in   given
+		want string
+	}{
+		{given{"auto-refresh": "true", "output-env-credentials": "true"},
+			`output-env-credentials: "true" cannot be had with auto-refresh: most SDKs would prefer variables, which do not renew themselves, to the profile`},
+		{given{"auto-refresh": "true", "http-proxy": "http://u:hunter2@proxy"},
+			"http-proxy: its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place"},
+		{given{"role-to-assume": "", "spokes": strings.Repeat("a=b\n", 501)}, "spokes: has 501 lines; 500 are allowed"},
+		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\nb = arn:aws:iam::333333333333:role/x", "managed-session-policies": "arn:aws:iam::222222222222:policy/x"},
+			`managed-session-policies: "arn:aws:iam::222222222222:policy/x" is neither one of AWS's policies nor in the spoke's account 333333333333`},
+	} {
+		_, problems := readInputs(required.with(test.in).get, ofRun.get)
+		if !slices.Equal(problems, []string{test.want}) {
+			t.Errorf("%v: got %q, want %q", test.in, problems, test.want)
+		}
+	}
+}
+
 func FuzzInputs(f *testing.F) {
 	f.Add("aws-region", "us-east-1")
 	f.Add("custom-tags", `{"Team": "payments"}`)

@@ -136,6 +136,14 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-func minutes(d time.Duration) string {
-	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+// remaining gives a time to come: seconds below two minutes, hours from two hours on, else minutes.
+func remaining(d time.Duration) string {
+	m := int(d.Round(time.Minute).Minutes())
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case m < 120:
+		return fmt.Sprintf("%d min", m)
+	}
+	return fmt.Sprintf("%d h %d min", m/60, m%60)
 }

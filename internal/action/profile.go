@@ -246,7 +246,7 @@ func (s *step) renews() string {
 	if !ok {
 		return job + ", which does not say until when"
 	}
-	return fmt.Sprintf("%s, at the latest until %s (in %s)", job, expires.UTC().Format(time.RFC3339), minutes(time.Until(expires)))
+	return fmt.Sprintf("%s, at the latest until %s (in %s)", job, expires.UTC().Format(time.RFC3339), remaining(time.Until(expires)))
 }
 
 // Clean is the step's post stage: it removes the folder that the main stage left for the steps between them.
