@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -177,4 +180,37 @@ func (s *scene) decide(ts *testscript.TestScript, _ []string) {
 		ts.Check(err)
 	}
 	ts.Check(os.WriteFile(filepath.Join(s.dir, "decision"), out, 0o600))
+}
+
+// front is a server, to be started, that hands on what it gets.
+func (s *scene) front(ts *testscript.TestScript, behind string) *httptest.Server {
+	target, err := url.Parse(behind)
+	ts.Check(err)
+	server := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(target))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that the action ends
+	s.others = append(s.others, server)
+	return server
+}
+
+// ipv6 stands before the lab on the IPv6 loopback.
+func (s *scene) ipv6(ts *testscript.TestScript, _ []string) {
+	for _, service := range []*string{&s.stsURL, &s.issuer} {
+		server := s.front(ts, *service)
+		listener, err := net.Listen("tcp6", "[::1]:0")
+		ts.Check(err)
+		server.Listener.Close()
+		server.Listener = listener
+		server.Start()
+		*service = server.URL
+	}
+}
+
+// tls stands before the lab with a certificate that no authority of the system has signed.
+func (s *scene) tls(ts *testscript.TestScript, args []string) {
+	sts, issuer := s.front(ts, s.stsURL), s.front(ts, s.issuer)
+	sts.StartTLS()
+	issuer.StartTLS()
+	s.stsURL, s.issuer = sts.URL, issuer.URL
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sts.Certificate().Raw})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), authority, 0o600))
 }

@@ -53,6 +53,8 @@ func TestScripts(t *testing.T) {
 //	run FILE              run a file with sh as the next step of the job; it leaves the file log behind
 //	finish                end the job: its post steps run, and nothing of ours may be left in the temp directory; the
 //	                      file log has what they say
+//	ipv6                  GitHub and STS are reached over IPv6 alone from now on
+//	tls FILE              GitHub and STS are reached over TLS from now on; the file has the certificate of their authority
 //	decide                run the command that the log ends with, with the world's roles behind aws iam get-role;
 //	                      what it prints is in the file decision
 //	chain FILE [FIELD=JSON...]   write a chain into staging, and give the script's commands the environment of a step
@@ -99,6 +101,8 @@ func runScripts(t *testing.T, directory string) {
 			"lifetime": command((*scene).lifetime),
 			"run":      func(ts *testscript.TestScript, neg bool, args []string) { of(ts).run(ts, neg, args[0]) },
 			"finish":   command((*scene).finish),
+			"ipv6":     command((*scene).ipv6),
+			"tls":      command((*scene).tls),
 			"chain":    command((*scene).writeChain),
 			"age":      command((*scene).age),
 			"hops":     command((*scene).checkHops),
@@ -126,6 +130,7 @@ type scene struct {
 	lab     *lab.Lab
 	servers *lab.Servers
 	stsURL  string // the lab's, or that of what stands before it
+	issuer  string // the same of GitHub
 	others  []*httptest.Server
 	runner  *runner.Job
 	jobName string
@@ -148,7 +153,7 @@ func (s *scene) open(name string) error {
 	if s.servers, err = s.lab.Start(); err != nil {
 		return err
 	}
-	s.stsURL = s.servers.STSURL
+	s.stsURL, s.issuer = s.servers.STSURL, s.servers.IssuerURL
 	root := filepath.Join(s.dir, "job")
 	s.folders = nil
 	if err := os.RemoveAll(root); err != nil {
@@ -246,7 +251,7 @@ func (s *scene) step(ts *testscript.TestScript, neg bool, args []string) {
 			delete(claims.Claims, name)
 		}
 	}
-	maps.Copy(s.runner.Env, s.lab.RequestEnv(s.servers.IssuerURL, claims))
+	maps.Copy(s.runner.Env, s.lab.RequestEnv(s.issuer, claims))
 	for name, value := range variables {
 		s.runner.Env[name] = value
 		if value == "" {

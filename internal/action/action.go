@@ -97,6 +97,7 @@ func (s *step) hop(ctx context.Context) error {
 		Region:      s.in.region,
 		Endpoint:    s.in.endpoint,
 		Proxy:       s.proxy(),
+		Roots:       s.in.roots,
 		MaxAttempts: s.in.attempts,
 		Spokes:      s.hopSpokes(),
 		Reached:     s.reached,
@@ -111,7 +112,7 @@ func (s *step) hop(ctx context.Context) error {
 
 // token mints the ID token and keeps its claims, for the tags and for what is told.
 func (s *step) token(ctx context.Context, audience string) (string, error) {
-	minter := idtoken.New(s.getenv, s.proxy(), s.in.attempts, s.retrying)
+	minter := idtoken.New(s.getenv, s.proxy(), s.in.roots, s.in.attempts, s.retrying)
 	token, err := minter.Mint(ctx, audience)
 	if err != nil {
 		return "", err

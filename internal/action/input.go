@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,6 +70,8 @@ type inputs struct {
 	givenProxy        string // http-proxy as given; empty when the proxy is the environment's
 	givenNoProxy      string // no-proxy as given
 	endpoint          *url.URL
+	roots             *x509.CertPool // nil for the system's authorities
+	caBundle          string         // PEM text of what roots has beside them
 }
 
 var (
@@ -154,36 +157,8 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 
 	in.attempts = r.number("retry-max-attempts", defaultAttempts, 1, maxAttempts, "from 1 to 20")
 	in.timeout = time.Duration(r.number("action-timeout-s", defaultTimeout, 1, int(maxTimeout.Seconds()), "of seconds from 1 to 3600")) * time.Second
-	in.proxy, in.proxyPasswords = r.proxy()
-	in.givenProxy, in.givenNoProxy = r.get("http-proxy"), r.get("no-proxy")
-	in.noProxy = r.or(in.givenNoProxy, "NO_PROXY", "no_proxy")
-	if in.autoRefresh && in.givenProxy != "" && len(in.proxyPasswords) > 0 {
-		r.problem("http-proxy", "its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place")
-	}
-	if value := r.get("sts-endpoint"); value != "" {
-		endpoint, err := hop.ParseEndpoint(value)
-		if err != nil {
-			r.refused("sts-endpoint", value, err)
-		}
-		in.endpoint = endpoint
-		r.endpointRegion(endpoint, in.region)
-	}
+	r.network(&in)
 	return in, r.problems
-}
-
-// endpointRegion holds an endpoint of AWS to the region that signs for it: another one is refused by
-// AWS as a wrong signature, and only at the second call.
-func (r *reader) endpointRegion(endpoint *url.URL, region string) {
-	if endpoint == nil {
-		return
-	}
-	labels := strings.Split(endpoint.Hostname(), ".")
-	if len(labels) < 3 || labels[0] != "sts" && labels[0] != "sts-fips" || labels[1] == region {
-		return
-	}
-	if _, err := hop.RegionPartition(labels[1]); err == nil {
-		r.problem("sts-endpoint", "%s is the endpoint of %s, but aws-region is %s", quote(endpoint.String()), labels[1], quote(region))
-	}
 }
 
 func defaultAudience(partition string) string {
@@ -469,47 +444,4 @@ func (r *reader) accountIDs(in inputs) []string {
 		}
 	}
 	return ids
-}
-
-func (r *reader) proxy() (proxy *url.URL, passwords []string) {
-	name, value := "http-proxy", r.get("http-proxy")
-	if value == "" {
-		name, value = "HTTPS_PROXY", r.or("", "HTTPS_PROXY", "https_proxy")
-	}
-	if value == "" {
-		return nil, nil
-	}
-	raw := value
-	if !strings.Contains(raw, "://") {
-		raw = "http://" + raw // as net/http reads HTTPS_PROXY
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		// The value is not shown: a proxy's URL can hold a password.
-		r.problem(name, "the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)")
-		return nil, nil
-	}
-	return u, proxyPasswords(raw, u)
-}
-
-// proxyPasswords gives the password in the forms in which it can turn up: as the proxy gets it, as it
-// was written, and as net/url and a form would write it. The runner derives one more from each of
-// them (Uri.EscapeDataString), and base64.
-func proxyPasswords(raw string, u *url.URL) []string {
-	_, authority, _ := strings.Cut(raw, "://")
-	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
-		authority = authority[:end]
-	}
-	userinfo := authority[:max(strings.LastIndex(authority, "@"), 0)]
-	_, written, _ := strings.Cut(userinfo, ":")
-	_, normal, _ := strings.Cut(u.User.String(), ":")
-	password, _ := u.User.Password()
-	var forms []string
-	for _, form := range []string{password, written, normal, url.QueryEscape(password)} {
-		// A mask of nothing, or of white space, is a warning of the runner's and hides nothing.
-		if strings.TrimSpace(form) != "" && !slices.Contains(forms, form) {
-			forms = append(forms, form)
-		}
-	}
-	return forms
 }

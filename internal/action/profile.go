@@ -23,6 +23,7 @@ const (
 	configFile      = "config"
 	credentialsFile = "credentials"
 	programFile     = "hubspoke-chain"
+	caBundleFile    = "ca-bundle.pem"
 	chainSuffix     = ".json"
 	folderState     = "folder"                  // the folder's name, in GITHUB_STATE
 	cleanUp         = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
@@ -115,6 +116,11 @@ func (s *step) discard() {
 // process a description of the chain and the session of this step to begin with; without, it has the session.
 func (s *step) writeProfiles(sessions []hop.Session) error {
 	config, credentials := s.files.config, s.files.credentials
+	if s.in.autoRefresh && s.in.caBundle != "" {
+		if err := s.files.folder.Write(caBundleFile, s.in.caBundle); err != nil {
+			return err
+		}
+	}
 	for i, session := range sessions {
 		spoke := s.in.spokes[i]
 		settings := []profile.Setting{{Name: "region", Value: spoke.region}}
@@ -173,6 +179,9 @@ func (s *step) chain(session hop.Session) credproc.Chain {
 	}
 	if s.in.endpoint != nil {
 		c.Endpoint = s.in.endpoint.String()
+	}
+	if s.in.caBundle != "" {
+		c.CABundle = caBundleFile
 	}
 	for _, tag := range session.Tags {
 		c.Tags = append(c.Tags, credproc.Tag{Key: tag.Key, Value: tag.Value, Droppable: tag.Droppable})

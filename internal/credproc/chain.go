@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +46,9 @@ type Chain struct {
 	// Proxy is http[s]://[USER@]HOST[:PORT] without a password; empty for HTTPS_PROXY of the environment.
 	Proxy   string `json:"proxy,omitempty"`
 	NoProxy string `json:"noProxy,omitempty"` // hosts that are reached directly, as in NO_PROXY; empty for NO_PROXY of the environment
+	// CABundle is the name of a PEM file in the chain's folder, of up to 1 MiB: authorities that are believed beside the
+	// system's. Empty for none.
+	CABundle string `json:"caBundle,omitempty"`
 
 	MaxAttempts    int `json:"maxAttempts"`    // of one call of GitHub or AWS, 1 to 20
 	TimeoutSeconds int `json:"timeoutSeconds"` // of the whole, 1 to 3600; what is over 55 counts as 55
@@ -70,8 +73,9 @@ const (
 	maxARN        = 2048
 	maxNoProxy    = 4096 // bytes
 	maxAttempts   = 20
-	maxTimeout    = 3600 // the action's own limit
-	maxShown      = 300  // bytes of a value in an error
+	maxTimeout    = 3600    // the action's own limit
+	maxShown      = 300     // bytes of a value in an error
+	maxCABundle   = 1 << 20 // bytes; all that a system believes has some 200 KiB
 )
 
 // maxCall bounds a call: the SDKs for Go end a process after a minute, without a word of why.
@@ -296,9 +300,9 @@ func (c Chain) checkWays() error {
 		}
 	}
 	if c.Proxy != "" {
-		proxy, err := url.Parse(c.Proxy)
-		if err != nil || proxy.Hostname() == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
-			return errors.New("proxy: " + notProxy) // not shown: it can hold a password
+		proxy, err := hop.ParseProxy(c.Proxy)
+		if err != nil {
+			return fmt.Errorf("proxy: %w", err)
 		}
 		if _, has := proxy.User.Password(); has {
 			return errors.New("proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment")
@@ -307,10 +311,11 @@ func (c Chain) checkWays() error {
 	if len(c.NoProxy) > maxNoProxy || strings.ContainsFunc(c.NoProxy, unicode.IsControl) {
 		return fmt.Errorf("noProxy: %s is not a list of hosts of up to %d bytes", quote(c.NoProxy), maxNoProxy)
 	}
+	if c.CABundle != "" && (filepath.Base(c.CABundle) != c.CABundle || c.CABundle == "." || c.CABundle == "..") {
+		return fmt.Errorf("caBundle: %s is not the name of a file in the chain's folder", quote(c.CABundle))
+	}
 	return nil
 }
-
-const notProxy = "the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT)"
 
 // refused is an error about a value that err quotes.
 func refused(field, value string, err error) error {

@@ -166,7 +166,7 @@ func TestFields(t *testing.T) {
 		`policyArns: "ReadOnlyAccess" is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)`: func(c *Chain) { c.PolicyARNs = []string{"ReadOnlyAccess"} },
 		`endpoint: "http://sts.example.com" is not https (http is for 127.0.0.1, [::1] and localhost only)`:                                  func(c *Chain) { c.Endpoint = "http://sts.example.com" },
 		`endpoint: an endpoint holds no user and no password (https://HOST or https://HOST:PORT)`:                                            func(c *Chain) { c.Endpoint = "https://u:hunter2@sts.example.com" },
-		`proxy: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT)`:                                                 func(c *Chain) { c.Proxy = "socks5://u:hunter2@proxy" },
+		`proxy: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)`:                                                 func(c *Chain) { c.Proxy = "socks5://u:hunter2@proxy" },
 		`proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment`:                    func(c *Chain) { c.Proxy = "http://u:hunter2@proxy:3128" },
 		`noProxy: "a\nb" is not a list of hosts of up to 4096 bytes`:                                                                         func(c *Chain) { c.NoProxy = "a\nb" },
 	} {

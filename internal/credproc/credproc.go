@@ -110,7 +110,7 @@ func (c call) answer(ctx context.Context) answer {
 		return a
 	}
 
-	w := walk{chain: c.chain, getenv: c.getenv}
+	w := walk{file: c.chainFile, chain: c.chain, getenv: c.getenv}
 	h, unable := w.prepare()
 	if unable != nil {
 		return c.without(held, unable)

@@ -298,7 +298,7 @@ func TestEnvironment(t *testing.T) {
 		{requestToken, "", "minting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_TOKEN (ensure the job has permissions: id-token: write)",
 			"credentials are renewed only inside the job: run the tool in a step of the job that has permissions: id-token: write"},
 		{requestURL, "http://issuer.example.com/\n::error::", `ACTIONS_ID_TOKEN_REQUEST_URL: "http://issuer.example.com/\n::error::" is not an https URL (http is for loopback only)`, ""},
-		{"HTTPS_PROXY", "socks5://u:hunter2@proxy", "HTTPS_PROXY: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT)", ""},
+		{"HTTPS_PROXY", "socks5://u:hunter2@proxy", "HTTPS_PROXY: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)", ""},
 	} {
 		s.env = maps.Clone(env)
 		s.env[test.name] = test.value

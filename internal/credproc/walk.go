@@ -2,9 +2,11 @@ package credproc
 
 import (
 	"context"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ const (
 
 // walk is one hop of a chain.
 type walk struct {
+	file   string // of the chain
 	chain  Chain
 	getenv func(string) string
 	run    diagnose.Run // what is known of the run
@@ -72,13 +75,18 @@ func (w *walk) prepare() (hop.Hop, *Error) {
 		w.run.Endpoint = h.Endpoint.Host
 	}
 	h.Spokes = []hop.Spoke{spoke}
+	if w.chain.CABundle != "" {
+		if h.Roots, err = readRoots(filepath.Join(filepath.Dir(w.file), w.chain.CABundle)); err != nil {
+			return hop.Hop{}, newError("caBundle: "+err.Error(), nil)
+		}
+	}
 
 	var tags []hop.Tag
 	for _, t := range w.chain.Tags {
 		tags = append(tags, hop.Tag{Key: t.Key, Value: t.Value, Droppable: t.Droppable})
 	}
 	h.Tags = func() []hop.Tag { return tags }
-	minter := idtoken.New(w.getenv, proxy, w.chain.MaxAttempts, nil)
+	minter := idtoken.New(w.getenv, proxy, h.Roots, w.chain.MaxAttempts, nil)
 	h.Token = func(ctx context.Context, audience string) (string, error) {
 		token, err := minter.Mint(ctx, audience)
 		if err != nil {
@@ -132,15 +140,28 @@ func (w *walk) proxy() (way func(*url.URL) (*url.URL, error), host string, err e
 	if value == "" {
 		return func(*url.URL) (*url.URL, error) { return nil, nil }, "", nil
 	}
-	if !strings.Contains(value, "://") {
-		value = "http://" + value // as net/http reads HTTPS_PROXY
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, "", errors.New("HTTPS_PROXY: " + notProxy) // not shown: it can hold a password
+	u, err := hop.ParseProxy(value)
+	if err != nil {
+		return nil, "", fmt.Errorf("HTTPS_PROXY: %w", err)
 	}
 	config := httpproxy.Config{HTTPSProxy: u.String(), NoProxy: noProxy}
 	return config.ProxyFunc(), u.Host, nil
+}
+
+// readRoots reads the certificates that the action has left beside the chain.
+func readRoots(path string) (*x509.CertPool, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxCABundle {
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", quote(path), maxCABundle)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return hop.ParseRoots(text)
 }
 
 // first gives the first of the variables that is set.

@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,9 +131,44 @@ func (e explainer) proxied() []string {
 	return []string{"the step goes through the proxy " + quoted(e.Proxy) + " (http-proxy)"}
 }
 
+// disbelieved explains that the certificate of what answered was not believed.
+func (e explainer) disbelieved(what string, certificate *tls.CertificateVerificationError) Explanation {
+	shown := "it is for nobody that can be read"
+	if len(certificate.UnverifiedCertificates) > 0 {
+		leaf := certificate.UnverifiedCertificates[0]
+		shown = "it is of " + quoted(leaf.Subject.String()) + ", signed by " + quoted(leaf.Issuer.String())
+	}
+	evidence := append([]string{shown}, append(e.endpointEvidence(what), e.proxied()...)...)
+	var invalid x509.CertificateInvalidError
+	if errors.As(certificate, &invalid) && invalid.Reason == x509.Expired {
+		return certain(Cause{
+			Title:    "the certificate of " + what + " is not good at this time, or this machine's clock is wrong",
+			Evidence: evidence,
+			Fix:      "set the clock of the runner by NTP; if it is right, what answered has an old certificate",
+		})
+	}
+	var name x509.HostnameError
+	if errors.As(certificate, &name) {
+		return certain(Cause{
+			Title:    "something else answered for " + what + ": its certificate is for another name",
+			Evidence: evidence,
+			Fix:      "look at sts-endpoint, and for a proxy in between that answers in its place",
+		})
+	}
+	return certain(Cause{
+		Title:    "no certificate authority that is known here signed the certificate of " + what,
+		Evidence: append(evidence, "a company's proxy that looks into TLS signs with an authority of its own"),
+		Fix:      "if that authority is your company's, give its certificate in ca-bundle; if not, something on the way reads what is sent, and nothing should be",
+	})
+}
+
 // unreachable explains that nobody answered.
 func (e explainer) unreachable(what string) Explanation {
 	text := e.failure.Error()
+	var certificate *tls.CertificateVerificationError
+	if errors.As(e.failure, &certificate) {
+		return e.disbelieved(what, certificate)
+	}
 	// What net/http makes of a proxy that refuses CONNECT is the text of its status and nothing else.
 	proxyRefused := e.Proxy != "" && (strings.HasSuffix(text, ": "+http.StatusText(http.StatusForbidden)) ||
 		strings.HasSuffix(text, ": "+http.StatusText(http.StatusProxyAuthRequired)) || strings.Contains(text, "proxyconnect"))

@@ -3,6 +3,7 @@ package hop
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -28,13 +29,13 @@ type connection struct {
 
 // openConnection starts connecting to the endpoint and returns at once. Through a proxy nothing is
 // opened ahead, since the CONNECT exchange belongs to http.Transport.
-func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL) (*url.URL, error)) *connection {
+func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL) (*url.URL, error), roots *x509.CertPool) *connection {
 	ctx, stop := context.WithTimeout(ctx, attemptTimeout)
 	c := &connection{stop: stop}
 	dialer := &net.Dialer{Timeout: attemptTimeout}
 	// STS speaks HTTP/1.1, so no ALPN is offered. No ServerName: each connection takes it from its own address, and
 	// to an https proxy that is another one.
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	dial := dialer.DialContext
 	if endpoint.Scheme == "https" {
 		dial = (&tls.Dialer{NetDialer: dialer, Config: tlsConfig}).DialContext

@@ -76,7 +76,7 @@ func TestOldConnection(t *testing.T) {
 	endpoint, _ := url.Parse(server.URL)
 	for age, want := range map[time.Duration]int32{maxWarmAge - time.Minute: 1, maxWarmAge: 2} {
 		connections.Store(0)
-		c := openConnection(t.Context(), endpoint, nil)
+		c := openConnection(t.Context(), endpoint, nil, nil)
 		ahead := <-c.first
 		<-c.first // closed: nobody writes to it any more
 		c.first = make(chan net.Conn, 1)

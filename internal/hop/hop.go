@@ -6,6 +6,7 @@ package hop
 
 import (
 	"context"
+	"crypto/x509"
 	"net/url"
 	"sync"
 	"time"
@@ -30,7 +31,8 @@ type Hop struct {
 	Region      string   // of the STS endpoint and of the signature
 	Endpoint    *url.URL // in place of the region's STS endpoint; nil for the region's
 	Proxy       func(*url.URL) (*url.URL, error)
-	MaxAttempts int // of one call, 1 or more
+	Roots       *x509.CertPool // whose certificates are believed; nil for the system's authorities
+	MaxAttempts int            // of one call, 1 or more
 
 	// What follows tells how the walk goes; nil where nobody listens. Neither of them nor Mask is called while
 	// another is running, though the spokes are assumed side by side.

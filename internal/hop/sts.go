@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func (h Hop) open(ctx context.Context) (*client, error) {
 		}
 		endpoint = &resolved.URI
 	}
-	c.conn = openConnection(ctx, endpoint, h.Proxy)
+	c.conn = openConnection(ctx, endpoint, h.Proxy, h.Roots)
 	c.options = sts.Options{
 		Region:       h.Region,
 		BaseEndpoint: aws.String(endpoint.String()),
@@ -57,13 +58,18 @@ func (h Hop) open(ctx context.Context) (*client, error) {
 
 func (c *client) close() { c.conn.close() }
 
-// newRetryer retries what the SDK retries and two things more. Each call has one of its own: the SDK's bucket of
+// newRetryer retries what the SDK retries and two things more, but no certificate that is not believed. Each call has one of its own: the SDK's bucket of
 // retry tokens is for one caller that runs on and on, and a hundred spokes would empty it at the first
 // burst of throttling.
 func newRetryer(attempts int) *retry.Standard {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
-		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+		ours := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			// The same server shows the same certificate again.
+			var certificate *tls.CertificateVerificationError
+			if errors.As(err, &certificate) {
+				return aws.FalseTernary
+			}
 			// STS could not fetch GitHub's keys: passes by itself, and is the usual flake of this call.
 			// Every other InvalidIdentityToken is final. The code alone does not tell them apart.
 			var api smithy.APIError
@@ -75,7 +81,8 @@ func newRetryer(attempts int) *retry.Standard {
 				return aws.TrueTernary
 			}
 			return aws.UnknownTernary
-		}))
+		})
+		o.Retryables = append([]retry.IsErrorRetryable{ours}, o.Retryables...) // the first that knows decides
 	})
 }
 

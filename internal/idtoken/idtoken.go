@@ -5,6 +5,7 @@ package idtoken
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -40,10 +41,11 @@ const maxHeader = 64 << 10
 
 // New gives a minter that asks the endpoint which the runner names in ACTIONS_ID_TOKEN_REQUEST_URL, with
 // ACTIONS_ID_TOKEN_REQUEST_TOKEN, both read through getenv, and through the proxy that proxy gives for an
-// address, nil for none. What attempts and retrying are is said at MaxAttempts and Retrying.
-func New(getenv func(string) string, proxy func(*url.URL) (*url.URL, error), attempts int, retrying func(err error, attempt int, wait time.Duration)) Minter {
+// address, nil for none. roots are whose certificates are believed, nil for the system's authorities. What attempts and retrying are is said at MaxAttempts and Retrying.
+func New(getenv func(string) string, proxy func(*url.URL) (*url.URL, error), roots *x509.CertPool, attempts int, retrying func(err error, attempt int, wait time.Duration)) Minter {
 	transport := &http.Transport{
 		Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		MaxResponseHeaderBytes: maxHeader,
 		// One request needs no HTTP/2, and GODEBUG=http2debug of an earlier step would print the token.
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -156,7 +158,9 @@ func classify(err error) *Error {
 		if strings.Contains(noAnswer.Err.Error(), "malformed ") { // net/http quotes what it could not read
 			return &Error{Err: fmt.Errorf("what %s answered is not HTTP", endpoint), isRetryable: true}
 		}
-		return &Error{Err: fmt.Errorf("no answer from %s: %w", endpoint, noAnswer.Err), isRetryable: noAnswer.Op != "parse"}
+		var certificate *tls.CertificateVerificationError // the same server shows the same again
+		final := noAnswer.Op == "parse" || errors.As(err, &certificate)
+		return &Error{Err: fmt.Errorf("no answer from %s: %w", endpoint, noAnswer.Err), isRetryable: !final}
 	}
 	// A body that breaks off or stalls is a lost connection; one that is whole but not JSON is final.
 	lost := strings.Contains(err.Error(), "reading response body") || strings.Contains(err.Error(), "read response body")

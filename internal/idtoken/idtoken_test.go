@@ -73,7 +73,7 @@ func TestNew(t *testing.T) {
 	}
 	proxy := func(*url.URL) (*url.URL, error) { return url.Parse(server.URL) }
 	told := 0
-	m := New(getenv, proxy, 2, func(error, int, time.Duration) { told++ })
+	m := New(getenv, proxy, nil, 2, func(error, int, time.Duration) { told++ })
 	if got, err := m.Mint(t.Context(), "sts.amazonaws.com"); err != nil || got != good || told != 1 || opened.Load() != 1 {
 		t.Errorf("got %q, %v, told %d times, over %d connections", got, err, told, opened.Load())
 	}
