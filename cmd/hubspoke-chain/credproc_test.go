@@ -30,7 +30,7 @@ func stagingChain(stsURL string) credproc.Chain {
 	return credproc.Chain{
 		Region: "us-east-1", Hub: "arn:aws:iam::123456789012:role/github-actions-hub", Spoke: "arn:aws:iam::222222222222:role/deploy-staging",
 		SessionName: "gh-1-1", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
-		Tags:     []credproc.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
+		Tags:     []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
 		Endpoint: stsURL, MaxAttempts: 5, TimeoutSeconds: 60,
 	}
 }

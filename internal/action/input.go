@@ -20,18 +20,10 @@ import (
 	"github.com/org/hubspoke-chain/internal/hop"
 )
 
-// Limits of the inputs. Those of STS are from the API's model of AssumeRole.
+// Limits of the inputs; those of STS and IAM are hop's.
 const (
-	minDuration     = 900 * time.Second
-	maxDuration     = 3600 * time.Second // of a chained session; AWS refuses more
 	maxAttempts     = 20
 	maxTimeout      = time.Hour // a step that takes longer than the session it is to give has failed
-	maxPolicy       = 2048      // characters of an inline session policy
-	maxPolicyARNs   = 10
-	maxARN          = 2048 // characters
-	maxTags         = 50
-	maxTagKey       = 128 // characters
-	maxTagValue     = 256 // characters
 	maxCustomTags   = 64 << 10
 	defaultDuration = "3600"
 	defaultAttempts = "5"
@@ -75,28 +67,10 @@ type inputs struct {
 }
 
 var (
-	sessionName = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+$`), 2, 64}
-	externalID  = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`), 2, 1224}
-	audience    = form{regexp.MustCompile(`^[\x21-\x7e]+$`), 1, 255} // IAM's limit of a client id
-	accountID   = form{regexp.MustCompile(`^[0-9]+$`), 12, 12}
-	digits      = form{regexp.MustCompile(`^[0-9]+$`), 1, 20}
-	policyARN   = regexp.MustCompile(`^arn:([a-z-]+):iam::(aws|[0-9]{12}):policy/[\x21-\x7e]+$`)
+	accountID   = hop.NewForm(`^[0-9]+$`, 12, 12, "an account id of 12 digits")
+	digits      = hop.NewForm(`^[0-9]+$`, 1, 20, "digits")
 	policyRunes = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
 )
-
-const sessionNameForm = "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"
-
-// form is what a text may consist of, and its length in bytes. The length is not part of the
-// expression, where a counted repeat of hundreds would cost milliseconds at every start.
-type form struct {
-	chars    *regexp.Regexp
-	min, max int
-}
-
-// MatchString tells whether s has the form.
-func (f form) MatchString(s string) bool {
-	return len(s) >= f.min && len(s) <= f.max && f.chars.MatchString(s)
-}
 
 // reader collects every problem before any is reported, so that one run shows all of them.
 type reader struct {
@@ -133,19 +107,19 @@ func readInputs(get, getenv func(string) string) (inputs, []string) {
 	r.onePartition(in)
 
 	in.sessionName = r.sessionName()
-	in.askedDuration = time.Duration(r.number("role-duration-seconds", defaultDuration, int(minDuration.Seconds()), math.MaxInt32,
+	in.askedDuration = time.Duration(r.number("role-duration-seconds", defaultDuration, int(hop.MinDuration.Seconds()), math.MaxInt32,
 		"of seconds from 900 to 3600 (more is capped at 3600)")) * time.Second
-	in.duration = min(in.askedDuration, maxDuration)
+	in.duration = min(in.askedDuration, hop.MaxDuration)
 
 	in.skipTagging = r.boolean("role-skip-session-tagging", false)
 	in.customTags = r.customTags()
 	in.transitiveTagKeys = r.transitiveTagKeys(in.customTags)
-	in.sourceIdentity = r.matching("source-identity", sessionName, sessionNameForm)
-	in.externalID = r.matching("role-external-id", externalID, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -")
+	in.sourceIdentity = r.matching("source-identity", hop.SessionName)
+	in.externalID = r.matching("role-external-id", hop.ExternalID)
 	in.sessionPolicy = r.sessionPolicy()
 	in.policyARNs = r.policyARNs(in.spokes)
 
-	in.audience = r.matching("audience", audience, "1 to 255 printable ASCII characters without a space")
+	in.audience = r.matching("audience", hop.Audience)
 	if in.audience == "" {
 		in.audience = defaultAudience(in.hub.Partition)
 	}
@@ -224,20 +198,20 @@ func (in inputs) rolesInput() string {
 }
 
 func (r *reader) sessionName() string {
-	if value := r.matching("role-session-name", sessionName, sessionNameForm); value != "" {
+	if value := r.matching("role-session-name", hop.SessionName); value != "" {
 		return value
 	}
 	run, attempt := r.getenv("GITHUB_RUN_ID"), r.getenv("GITHUB_RUN_ATTEMPT")
-	if r.get("role-session-name") == "" && (!digits.MatchString(run) || !digits.MatchString(attempt)) {
-		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", quote(run), quote(attempt), sessionNameForm)
+	if r.get("role-session-name") == "" && (!digits.Holds(run) || !digits.Holds(attempt)) {
+		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", quote(run), quote(attempt), hop.SessionName.Words)
 	}
 	return "gh-" + run + "-" + attempt
 }
 
-func (r *reader) matching(name string, form form, allowed string) string {
+func (r *reader) matching(name string, form hop.Form) string {
 	value := r.get(name)
-	if value != "" && !form.MatchString(value) {
-		r.problem(name, "%s is not %s", quote(value), allowed)
+	if value != "" && !form.Holds(value) {
+		r.problem(name, "%s is not %s", quote(value), form.Words)
 		return ""
 	}
 	return value
@@ -319,7 +293,7 @@ func parseCustomTags(value string) ([]hop.Tag, error) {
 		if err != nil || !ok {
 			return nil, fmt.Errorf("the value of %s is not a string", quote(key))
 		}
-		if err := checkTag(key, value); err != nil {
+		if err := hop.CheckTag(key, value); err != nil {
 			return nil, err
 		}
 		if reserved(key) {
@@ -336,30 +310,10 @@ func parseCustomTags(value string) ([]hop.Tag, error) {
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, notObject
 	}
-	if limit := maxTags - len(ownTags); len(tags) > limit {
-		return nil, fmt.Errorf("has %d tags; AWS takes %d in all and this action sends up to %d", len(tags), maxTags, len(ownTags))
+	if limit := hop.MaxTags - len(ownTags); len(tags) > limit {
+		return nil, fmt.Errorf("has %d tags; AWS takes %d in all and this action sends up to %d", len(tags), hop.MaxTags, len(ownTags))
 	}
 	return tags, nil
-}
-
-func checkTag(key, value string) error {
-	const allowed = "letters, digits, spaces and _ . : / = + - @"
-	switch n := utf8.RuneCountInString(key); {
-	case n < 1 || n > maxTagKey || strings.ContainsFunc(key, notTagRune):
-		return fmt.Errorf("the key %s is not 1 to 128 %s", quote(key), allowed)
-	case utf8.RuneCountInString(value) > maxTagValue || strings.ContainsFunc(value, notTagRune):
-		return fmt.Errorf("the value %s of %s is not up to 256 %s", quote(value), quote(key), allowed)
-	case hasAWSPrefix(key) || hasAWSPrefix(value):
-		return fmt.Errorf("%s begins with aws:, which AWS keeps for itself", quote(key))
-	}
-	return nil
-}
-
-func hasAWSPrefix(s string) bool { return len(s) >= 4 && strings.EqualFold(s[:4], "aws:") }
-
-// notTagRune tells which characters AWS refuses: [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model.
-func notTagRune(c rune) bool {
-	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c) || c == utf8.RuneError
 }
 
 func hasTag(tags []hop.Tag, key string) bool {
@@ -389,8 +343,8 @@ func (r *reader) sessionPolicy() string {
 		r.problem("inline-session-policy", "%s is not a JSON object", quote(value))
 		return ""
 	}
-	if n := utf8.RuneCount(compact.Bytes()); n > maxPolicy {
-		r.problem("inline-session-policy", "%s has %d characters without white space; AWS takes %d", quote(value), n, maxPolicy)
+	if n := utf8.RuneCount(compact.Bytes()); n > hop.MaxPolicy {
+		r.problem("inline-session-policy", "%s has %d characters without white space; AWS takes %d", quote(value), n, hop.MaxPolicy)
 	}
 	if !policyRunes.Match(compact.Bytes()) {
 		r.problem("inline-session-policy", "%s has a character that AWS does not take (allowed: U+0020 to U+00FF)", quote(value))
@@ -401,20 +355,21 @@ func (r *reader) sessionPolicy() string {
 func (r *reader) policyARNs(spokes []spoke) []string {
 	arns := r.lines("managed-session-policies")
 	for _, arn := range arns {
-		m := policyARN.FindStringSubmatch(arn)
-		if m == nil || len(arn) > maxARN {
-			r.problem("managed-session-policies", "%s is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)", quote(arn))
+		if !hop.PolicyARN.Holds(arn) {
+			r.problem("managed-session-policies", "%s is not %s", quote(arn), hop.PolicyARN.Words)
 			continue
 		}
+		fields := strings.Split(arn, ":")
+		partition, account := fields[1], fields[4]
 		for _, s := range spokes {
-			if role := s.role; role.Partition != "" && (m[1] != role.Partition || m[2] != "aws" && m[2] != role.AccountID) {
+			if role := s.role; role.Partition != "" && (partition != role.Partition || account != "aws" && account != role.AccountID) {
 				r.problem("managed-session-policies", "%s is neither one of AWS's policies nor in the spoke's account %s", quote(arn), role.AccountID)
 				break
 			}
 		}
 	}
-	if len(arns) > maxPolicyARNs {
-		r.problem("managed-session-policies", "names %d policies; AWS takes %d", len(arns), maxPolicyARNs)
+	if len(arns) > hop.MaxPolicyARNs {
+		r.problem("managed-session-policies", "names %d policies; AWS takes %d", len(arns), hop.MaxPolicyARNs)
 	}
 	return arns
 }
@@ -429,12 +384,12 @@ func (r *reader) accountIDs(in inputs) []string {
 	allowed := strings.FieldsFunc(r.get("allowed-account-ids"), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 	var ids []string
 	for _, id := range append(named, allowed...) {
-		if accountID.MatchString(id) && !slices.Contains(ids, id) {
+		if accountID.Holds(id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	for _, id := range allowed {
-		if !accountID.MatchString(id) {
+		if !accountID.Holds(id) {
 			r.problem("allowed-account-ids", "%s is not an account id of 12 digits", quote(id))
 		}
 	}

@@ -181,9 +181,9 @@ func TestInputProblems(t *testing.T) {
 		{"inline-session-policy", "{", `inline-session-policy: "{" is not a JSON object`},
 		{"inline-session-policy", `{"a":"€"}`, `inline-session-policy: "{"a":"€"}" has a character that AWS does not take (allowed: U+0020 to U+00FF)`},
 		{"inline-session-policy", `{"a":"` + strings.Repeat("b", 2041) + `"}`, `inline-session-policy: ` + quote(`{"a":"`+strings.Repeat("b", 2041)+`"}`) + " has 2049 characters without white space; AWS takes 2048"},
-		{"aws-profile", "a b", `aws-profile: "a b" is not ` + profileNameForm},
-		{"aws-profile", strings.Repeat("a", 65), `aws-profile: "` + strings.Repeat("a", 65) + `" is not ` + profileNameForm},
-		{"aws-profile", "../x", `aws-profile: "../x" is not ` + profileNameForm},
+		{"aws-profile", "a b", `aws-profile: "a b" is not ` + profileName.Words},
+		{"aws-profile", strings.Repeat("a", 65), `aws-profile: "` + strings.Repeat("a", 65) + `" is not ` + profileName.Words},
+		{"aws-profile", "../x", `aws-profile: "../x" is not ` + profileName.Words},
 		{"auto-refresh", "on", `auto-refresh: "on" is neither true nor false`},
 		{"overwrite-aws-profile", "1", `overwrite-aws-profile: "1" is neither true nor false`},
 		{"managed-session-policies", "ReadOnly", `managed-session-policies: "ReadOnly" is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)`},
@@ -308,7 +308,7 @@ func FuzzInputs(f *testing.F) {
 			t.Errorf("%s: %q: accepted %+v", name, value, in)
 		}
 		for _, tag := range in.customTags {
-			if tagValue(tag.Value) != tag.Value || tag.Key == "" || strings.ContainsFunc(tag.Key, notTagRune) {
+			if tagValue(tag.Value) != tag.Value || tag.Key == "" || strings.ContainsFunc(tag.Key, hop.NotTagRune) {
 				t.Errorf("accepted the tag %+v", tag)
 			}
 		}

@@ -166,6 +166,7 @@ func (s *step) chain(session hop.Session) credproc.Chain {
 		Spoke:             session.Role.String(),
 		SessionName:       s.in.sessionName,
 		Audience:          s.in.audience,
+		Tags:              session.Tags,
 		DurationSeconds:   int(s.in.duration.Seconds()),
 		TransitiveTagKeys: s.in.transitiveTagKeys,
 		SourceIdentity:    s.in.sourceIdentity,
@@ -182,9 +183,6 @@ func (s *step) chain(session hop.Session) credproc.Chain {
 	}
 	if s.in.caBundle != "" {
 		c.CABundle = caBundleFile
-	}
-	for _, tag := range session.Tags {
-		c.Tags = append(c.Tags, credproc.Tag{Key: tag.Key, Value: tag.Value, Droppable: tag.Droppable})
 	}
 	return c
 }

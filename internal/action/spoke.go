@@ -1,7 +1,6 @@
 package action
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -22,9 +21,7 @@ const (
 )
 
 // profileName keeps to what every SDK reads alike, and a file can be called.
-var profileName = form{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@+-]*$`), 1, 64}
-
-const profileNameForm = "1 to 64 characters of A-Z a-z 0-9 _ . @ + -, the first a letter or a digit"
+var profileName = hop.NewForm(`^[A-Za-z0-9][A-Za-z0-9_.@+-]*$`, 1, 64, "1 to 64 characters of A-Z a-z 0-9 _ . @ + -, the first a letter or a digit")
 
 // roles reads who is to be assumed: role-to-assume, or the lines of spokes.
 func (r *reader) roles(in *inputs) {
@@ -63,8 +60,8 @@ func (r *reader) spoke(line, region string) (spoke, bool) {
 		r.problem("spokes", "%s is not of the form %s", quote(line), allowed)
 		return spoke{}, false
 	}
-	if !profileName.MatchString(name) {
-		r.problem("spokes", "the profile %s is not %s", quote(name), profileNameForm)
+	if !profileName.Holds(name) {
+		r.problem("spokes", "the profile %s is not %s", quote(name), profileName.Words)
 		return spoke{}, false
 	}
 	role, err := hop.ParseRoleARN(words[0])
@@ -84,7 +81,7 @@ func (r *reader) spoke(line, region string) (spoke, bool) {
 
 // profile is that of a single spoke.
 func (r *reader) profile(autoRefresh bool) string {
-	name := r.matching("aws-profile", profileName, profileNameForm)
+	name := r.matching("aws-profile", profileName)
 	if name == "" && autoRefresh {
 		return defaultProfile
 	}

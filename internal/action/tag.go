@@ -66,15 +66,15 @@ func SessionTags(claim, getenv func(string) string, custom []hop.Tag, transitive
 // them, and a value may not begin with aws:.
 func tagValue(s string) string {
 	s = strings.Map(func(c rune) rune {
-		if notTagRune(c) {
+		if hop.NotTagRune(c) {
 			return '_'
 		}
 		return c
 	}, s)
-	if utf8.RuneCountInString(s) > maxTagValue {
-		s = string([]rune(s)[:maxTagValue])
+	if utf8.RuneCountInString(s) > hop.MaxTagValue {
+		s = string([]rune(s)[:hop.MaxTagValue])
 	}
-	if hasAWSPrefix(s) {
+	if hop.HasAWSPrefix(s) {
 		s = "_" + s[1:]
 	}
 	return s

@@ -76,7 +76,7 @@ func FuzzTagValue(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := tagValue(s)
-		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > 256 || strings.ContainsFunc(got, notTagRune) || strings.HasPrefix(strings.ToLower(got), "aws:") || (got == "") != (s == "") {
+		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > 256 || strings.ContainsFunc(got, hop.NotTagRune) || strings.HasPrefix(strings.ToLower(got), "aws:") || (got == "") != (s == "") {
 			t.Errorf("tagValue(%q) = %q", s, got)
 		}
 		if tagValue(got) != got {
@@ -97,11 +97,11 @@ func FuzzCustomTags(f *testing.F) {
 			}
 			return
 		}
-		if len(tags)+len(ownTags) > maxTags {
+		if len(tags)+len(ownTags) > hop.MaxTags {
 			t.Errorf("%d tags", len(tags))
 		}
 		for i, tag := range tags {
-			if checkTag(tag.Key, tag.Value) != nil || reserved(tag.Key) || hasTag(tags[:i], tag.Key) || tag.Droppable {
+			if hop.CheckTag(tag.Key, tag.Value) != nil || reserved(tag.Key) || hasTag(tags[:i], tag.Key) || tag.Droppable {
 				t.Errorf("%q: accepted %+v", s, tag)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"time"
 
 	"github.com/org/hubspoke-chain/internal/hop"
@@ -55,12 +54,6 @@ type fileFailure struct {
 	Hints []string  `json:"hints,omitempty"`
 }
 
-// The forms of credentials that package hop takes from AWS.
-var (
-	accessKeyID = form{chars: regexp.MustCompile(`^[A-Za-z0-9_]+$`), min: 16, max: 128}
-	keyMaterial = form{chars: regexp.MustCompile(`^[\x21-\x7e]+$`), min: 16, max: maxFile}
-)
-
 // read gives what the cache holds, without a lock: it is replaced as a whole and never changed. One that
 // cannot be read, is of another chain or holds anything that was not written here counts as empty, and the
 // next one to be written takes its place.
@@ -85,7 +78,7 @@ func (c cache) read(now time.Time) state {
 
 // session is nil when the credentials have not the form that AWS gives them.
 func (f fileSession) session() *session {
-	if !accessKeyID.holds(f.AccessKeyID) || !keyMaterial.holds(f.SecretAccessKey) || !keyMaterial.holds(f.SessionToken) {
+	if !hop.AccessKeyID.Holds(f.AccessKeyID) || !hop.KeyMaterial.Holds(f.SecretAccessKey) || !hop.KeyMaterial.Holds(f.SessionToken) {
 		return nil
 	}
 	return &session{arn: f.ARN, issued: f.Issued, credentials: hop.Credentials{

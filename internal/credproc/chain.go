@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,12 +34,12 @@ type Chain struct {
 	Audience        string `json:"audience"`        // of the ID token, 1 to 255 printable ASCII characters
 	DurationSeconds int    `json:"durationSeconds"` // of the spoke's session, 900 to 3600
 
-	Tags              []Tag    `json:"tags,omitempty"`              // session tags, up to 50
-	TransitiveTagKeys []string `json:"transitiveTagKeys,omitempty"` // of the tags, those that later role chaining carries on
-	SourceIdentity    string   `json:"sourceIdentity,omitempty"`    // 2 to 64 of [\w+=,.@-]; empty for none
-	ExternalID        string   `json:"externalId,omitempty"`        // 2 to 1224 of [\w+=,.@:/-]; empty for none
-	Policy            string   `json:"policy,omitempty"`            // inline session policy, a JSON object of up to 2048 characters; empty for none
-	PolicyARNs        []string `json:"policyArns,omitempty"`        // managed session policies, up to 10
+	Tags              []hop.Tag `json:"tags,omitempty"`              // session tags, up to 50
+	TransitiveTagKeys []string  `json:"transitiveTagKeys,omitempty"` // of the tags, those that later role chaining carries on
+	SourceIdentity    string    `json:"sourceIdentity,omitempty"`    // 2 to 64 of [\w+=,.@-]; empty for none
+	ExternalID        string    `json:"externalId,omitempty"`        // 2 to 1224 of [\w+=,.@:/-]; empty for none
+	Policy            string    `json:"policy,omitempty"`            // inline session policy, a JSON object of up to 2048 characters; empty for none
+	PolicyARNs        []string  `json:"policyArns,omitempty"`        // managed session policies, up to 10
 
 	Endpoint string `json:"endpoint,omitempty"` // https://HOST[:PORT] in place of the region's STS endpoint, http on loopback; empty for the region's
 	// Proxy is http[s]://[USER@]HOST[:PORT] without a password; empty for HTTPS_PROXY of the environment.
@@ -54,28 +53,13 @@ type Chain struct {
 	TimeoutSeconds int `json:"timeoutSeconds"` // of the whole, 1 to 3600; what is over 55 counts as 55
 }
 
-// Tag is a session tag. A droppable one is left out when AWS finds the tags too large.
-type Tag struct {
-	Key       string `json:"key"`                 // 1 to 128 characters
-	Value     string `json:"value"`               // up to 256 characters
-	Droppable bool   `json:"droppable,omitempty"` // false for one that must be sent
-}
-
-// Limits of a chain. Those of STS are from the API's model of AssumeRole.
+// Limits of a chain; those of STS and IAM are hop's.
 const (
-	minDuration   = 900
-	maxDuration   = 3600 // of a chained session; AWS refuses more
-	maxTags       = 50
-	maxTagKey     = 128 // characters
-	maxTagValue   = 256 // characters
-	maxPolicy     = 2048
-	maxPolicyARNs = 10
-	maxARN        = 2048
-	maxNoProxy    = 4096 // bytes
-	maxAttempts   = 20
-	maxTimeout    = 3600    // the action's own limit
-	maxShown      = 300     // bytes of a value in an error
-	maxCABundle   = 1 << 20 // bytes; all that a system believes has some 200 KiB
+	maxNoProxy  = 4096 // bytes
+	maxAttempts = 20
+	maxTimeout  = 3600    // the action's own limit
+	maxShown    = 300     // bytes of a value in an error
+	maxCABundle = 1 << 20 // bytes; all that a system believes has some 200 KiB
 )
 
 // maxCall bounds a call: the SDKs for Go end a process after a minute, without a word of why.
@@ -140,21 +124,6 @@ func (c Chain) Write(path string) error {
 	return nil
 }
 
-// form is what a text may consist of, its length in bytes, and both in words. The length is not part of the
-// expression, where a counted repeat of hundreds would cost milliseconds at every start.
-type form struct {
-	chars    *regexp.Regexp
-	min, max int
-	words    string
-}
-
-var (
-	roleName   = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]+$`), 2, 64, "2 to 64 characters of A-Z a-z 0-9 _ + = , . @ -"}
-	externalID = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`), 2, 1224, "2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -"}
-	audience   = form{regexp.MustCompile(`^[\x21-\x7e]+$`), 1, 255, "1 to 255 printable ASCII characters without a space"}
-	policyARN  = form{regexp.MustCompile(`^arn:[a-z-]+:iam::(aws|[0-9]{12}):policy/[\x21-\x7e]+$`), 20, maxARN, "the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)"}
-)
-
 // check gives the first field that is not as it must be.
 func (c Chain) check() error {
 	if c.Version != Version {
@@ -188,31 +157,27 @@ func (c Chain) checkRoles() error {
 func (c Chain) checkTexts() error {
 	for _, text := range []struct {
 		field, value string
-		form         form
+		form         hop.Form
 		required     bool
 	}{
-		{"sessionName", c.SessionName, roleName, true},
-		{"audience", c.Audience, audience, true},
-		{"sourceIdentity", c.SourceIdentity, roleName, false},
-		{"externalId", c.ExternalID, externalID, false},
+		{"sessionName", c.SessionName, hop.SessionName, true},
+		{"audience", c.Audience, hop.Audience, true},
+		{"sourceIdentity", c.SourceIdentity, hop.SessionName, false},
+		{"externalId", c.ExternalID, hop.ExternalID, false},
 	} {
 		if text.value == "" && !text.required {
 			continue
 		}
-		if err := text.form.check(text.field, text.value); err != nil {
+		if err := holds(text.form, text.field, text.value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f form) holds(s string) bool {
-	return len(s) >= f.min && len(s) <= f.max && f.chars.MatchString(s)
-}
-
-func (f form) check(field, value string) error {
-	if !f.holds(value) {
-		return fmt.Errorf("%s: %s is not %s", field, quote(value), f.words)
+func holds(form hop.Form, field, value string) error {
+	if !form.Holds(value) {
+		return fmt.Errorf("%s: %s is not %s", field, quote(value), form.Words)
 	}
 	return nil
 }
@@ -222,7 +187,7 @@ func (c Chain) checkNumbers() error {
 		field            string
 		value, low, high int
 	}{
-		{"durationSeconds", c.DurationSeconds, minDuration, maxDuration},
+		{"durationSeconds", c.DurationSeconds, int(hop.MinDuration.Seconds()), int(hop.MaxDuration.Seconds())},
 		{"maxAttempts", c.MaxAttempts, 1, maxAttempts},
 		{"timeoutSeconds", c.TimeoutSeconds, 1, maxTimeout},
 	} {
@@ -234,58 +199,41 @@ func (c Chain) checkNumbers() error {
 }
 
 func (c Chain) checkTags() error {
-	if len(c.Tags) > maxTags {
-		return fmt.Errorf("tags: %d are more than the %d that AWS takes", len(c.Tags), maxTags)
+	if len(c.Tags) > hop.MaxTags {
+		return fmt.Errorf("tags: %d are more than the %d that AWS takes", len(c.Tags), hop.MaxTags)
 	}
 	for i, tag := range c.Tags {
-		if err := checkTagKey("tags", tag.Key); err != nil {
-			return err
+		if err := hop.CheckTag(tag.Key, tag.Value); err != nil {
+			return fmt.Errorf("tags: %w", err)
 		}
-		if utf8.RuneCountInString(tag.Value) > maxTagValue || strings.ContainsFunc(tag.Value, notTagRune) || hasAWSPrefix(tag.Value) {
-			return fmt.Errorf("tags: the value %s of %s is not up to %d letters, digits, spaces and _ . : / = + - @, without aws: at the start", quote(tag.Value), quote(tag.Key), maxTagValue)
-		}
-		if slices.ContainsFunc(c.Tags[:i], func(t Tag) bool { return strings.EqualFold(t.Key, tag.Key) }) {
+		if slices.ContainsFunc(c.Tags[:i], func(t hop.Tag) bool { return strings.EqualFold(t.Key, tag.Key) }) {
 			return fmt.Errorf("tags: %s stands in it twice (AWS compares tag keys without case)", quote(tag.Key))
 		}
 	}
-	if len(c.TransitiveTagKeys) > maxTags {
-		return fmt.Errorf("transitiveTagKeys: %d are more than the %d that AWS takes", len(c.TransitiveTagKeys), maxTags)
+	if len(c.TransitiveTagKeys) > hop.MaxTags {
+		return fmt.Errorf("transitiveTagKeys: %d are more than the %d that AWS takes", len(c.TransitiveTagKeys), hop.MaxTags)
 	}
 	// One that is not among the tags is no error: a tag whose value is empty in this run is not sent.
 	for _, key := range c.TransitiveTagKeys {
-		if err := checkTagKey("transitiveTagKeys", key); err != nil {
-			return err
+		if err := hop.CheckTag(key, ""); err != nil {
+			return fmt.Errorf("transitiveTagKeys: %w", err)
 		}
 	}
 	return nil
-}
-
-func checkTagKey(field, key string) error {
-	if n := utf8.RuneCountInString(key); n < 1 || n > maxTagKey || strings.ContainsFunc(key, notTagRune) || hasAWSPrefix(key) {
-		return fmt.Errorf("%s: the key %s is not 1 to %d letters, digits, spaces and _ . : / = + - @, without aws: at the start", field, quote(key), maxTagKey)
-	}
-	return nil
-}
-
-func hasAWSPrefix(s string) bool { return len(s) >= 4 && strings.EqualFold(s[:4], "aws:") }
-
-// notTagRune tells which characters AWS refuses: [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model.
-func notTagRune(c rune) bool {
-	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c) || c == utf8.RuneError
 }
 
 func (c Chain) checkPolicies() error {
 	if c.Policy != "" {
 		var object map[string]json.RawMessage
-		if json.Unmarshal([]byte(c.Policy), &object) != nil || object == nil || utf8.RuneCountInString(c.Policy) > maxPolicy {
-			return fmt.Errorf("policy: %s is not a JSON object of up to %d characters", quote(c.Policy), maxPolicy)
+		if json.Unmarshal([]byte(c.Policy), &object) != nil || object == nil || utf8.RuneCountInString(c.Policy) > hop.MaxPolicy {
+			return fmt.Errorf("policy: %s is not a JSON object of up to %d characters", quote(c.Policy), hop.MaxPolicy)
 		}
 	}
-	if len(c.PolicyARNs) > maxPolicyARNs {
-		return fmt.Errorf("policyArns: %d are more than the %d that AWS takes", len(c.PolicyARNs), maxPolicyARNs)
+	if len(c.PolicyARNs) > hop.MaxPolicyARNs {
+		return fmt.Errorf("policyArns: %d are more than the %d that AWS takes", len(c.PolicyARNs), hop.MaxPolicyARNs)
 	}
 	for _, arn := range c.PolicyARNs {
-		if err := policyARN.check("policyArns", arn); err != nil {
+		if err := holds(hop.PolicyARN, "policyArns", arn); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/hop"
 )
 
 // whole is a chain in which every field is set.
@@ -17,7 +19,7 @@ func whole() Chain {
 		Hub:         "arn:aws:iam::123456789012:role/github-actions-hub",
 		Spoke:       "arn:aws:iam::222222222222:role/deploy-staging",
 		SessionName: "gh-1-1", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
-		Tags:              []Tag{{Key: "Repository", Value: "octo-org/octo-repo"}, {Key: "RunId", Value: "1", Droppable: true}},
+		Tags:              []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}, {Key: "RunId", Value: "1", Droppable: true}},
 		TransitiveTagKeys: []string{"Repository"},
 		SourceIdentity:    "octocat", ExternalID: "external/1", Policy: `{"Version":"2012-10-17","Statement":[]}`,
 		PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"},
@@ -149,26 +151,26 @@ func TestFields(t *testing.T) {
 		`sessionName: ` + cut + name: func(c *Chain) { c.SessionName = long },
 		`audience: "" is not 1 to 255 printable ASCII characters without a space`: func(c *Chain) { c.Audience = "" },
 		`sourceIdentity: "x"` + name: func(c *Chain) { c.SourceIdentity = "x" },
-		`externalId: "x y" is not 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -`:                                                     func(c *Chain) { c.ExternalID = "x y" },
-		`durationSeconds: 3601 is not from 900 to 3600`:                                                                                      func(c *Chain) { c.DurationSeconds = 3601 },
-		`maxAttempts: 0 is not from 1 to 20`:                                                                                                 func(c *Chain) { c.MaxAttempts = 0 },
-		`timeoutSeconds: 3601 is not from 1 to 3600`:                                                                                         func(c *Chain) { c.TimeoutSeconds = 3601 },
-		`tags: 51 are more than the 50 that AWS takes`:                                                                                       func(c *Chain) { c.Tags = make([]Tag, 51) },
-		`tags: the key "" is not 1 to 128 letters, digits, spaces and _ . : / = + - @, without aws: at the start`:                            func(c *Chain) { c.Tags = []Tag{{}} },
-		`tags: the key "AWS:x" is not 1 to 128 letters, digits, spaces and _ . : / = + - @, without aws: at the start`:                       func(c *Chain) { c.Tags[0].Key = "AWS:x" },
-		`tags: the value "a;b" of "RunId" is not up to 256 letters, digits, spaces and _ . : / = + - @, without aws: at the start`:           func(c *Chain) { c.Tags[1].Value = "a;b" },
-		`tags: "RUNID" stands in it twice (AWS compares tag keys without case)`:                                                              func(c *Chain) { c.Tags = append(c.Tags, Tag{Key: "RUNID"}) },
-		`transitiveTagKeys: 51 are more than the 50 that AWS takes`:                                                                          func(c *Chain) { c.TransitiveTagKeys = make([]string, 51) },
-		`transitiveTagKeys: the key "a\x00" is not 1 to 128 letters, digits, spaces and _ . : / = + - @, without aws: at the start`:          func(c *Chain) { c.TransitiveTagKeys = []string{"a\x00"} },
-		`policy: "[]" is not a JSON object of up to 2048 characters`:                                                                         func(c *Chain) { c.Policy = "[]" },
-		`policy: "null" is not a JSON object of up to 2048 characters`:                                                                       func(c *Chain) { c.Policy = "null" },
-		`policyArns: 11 are more than the 10 that AWS takes`:                                                                                 func(c *Chain) { c.PolicyARNs = make([]string, 11) },
-		`policyArns: "ReadOnlyAccess" is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)`: func(c *Chain) { c.PolicyARNs = []string{"ReadOnlyAccess"} },
-		`endpoint: "http://sts.example.com" is not https (http is for 127.0.0.1, [::1] and localhost only)`:                                  func(c *Chain) { c.Endpoint = "http://sts.example.com" },
-		`endpoint: an endpoint holds no user and no password (https://HOST or https://HOST:PORT)`:                                            func(c *Chain) { c.Endpoint = "https://u:hunter2@sts.example.com" },
-		`proxy: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)`:                                                 func(c *Chain) { c.Proxy = "socks5://u:hunter2@proxy" },
-		`proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment`:                    func(c *Chain) { c.Proxy = "http://u:hunter2@proxy:3128" },
-		`noProxy: "a\nb" is not a list of hosts of up to 4096 bytes`:                                                                         func(c *Chain) { c.NoProxy = "a\nb" },
+		`externalId: "x y" is not 2 to 1224 characters of A-Z a-z 0-9 _ + = , . @ : / -`:                                                              func(c *Chain) { c.ExternalID = "x y" },
+		`durationSeconds: 3601 is not from 900 to 3600`:                                                                                               func(c *Chain) { c.DurationSeconds = 3601 },
+		`maxAttempts: 0 is not from 1 to 20`:                                                                                                          func(c *Chain) { c.MaxAttempts = 0 },
+		`timeoutSeconds: 3601 is not from 1 to 3600`:                                                                                                  func(c *Chain) { c.TimeoutSeconds = 3601 },
+		`tags: 51 are more than the 50 that AWS takes`:                                                                                                func(c *Chain) { c.Tags = make([]hop.Tag, 51) },
+		`tags: the key "" is not 1 to 128 letters, digits, spaces and _ . : / = + - @`:                                                                func(c *Chain) { c.Tags = []hop.Tag{{}} },
+		`tags: "AWS:x" begins with aws:, which AWS keeps for itself`:                                                                                  func(c *Chain) { c.Tags[0].Key = "AWS:x" },
+		`tags: the value "a;b" of "RunId" is not up to 256 letters, digits, spaces and _ . : / = + - @`:                                               func(c *Chain) { c.Tags[1].Value = "a;b" },
+		`tags: "RUNID" stands in it twice (AWS compares tag keys without case)`:                                                                       func(c *Chain) { c.Tags = append(c.Tags, hop.Tag{Key: "RUNID"}) },
+		`transitiveTagKeys: 51 are more than the 50 that AWS takes`:                                                                                   func(c *Chain) { c.TransitiveTagKeys = make([]string, 51) },
+		"transitiveTagKeys: the key \"a\x00\" is not 1 to 128 letters, digits, spaces and _ . : / = + - @":                                            func(c *Chain) { c.TransitiveTagKeys = []string{"a\x00"} },
+		`policy: "[]" is not a JSON object of up to 2048 characters`:                                                                                  func(c *Chain) { c.Policy = "[]" },
+		`policy: "null" is not a JSON object of up to 2048 characters`:                                                                                func(c *Chain) { c.Policy = "null" },
+		`policyArns: 11 are more than the 10 that AWS takes`:                                                                                          func(c *Chain) { c.PolicyARNs = make([]string, 11) },
+		`policyArns: "ReadOnlyAccess" is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME or arn:aws:iam::ACCOUNT:policy/NAME)`:          func(c *Chain) { c.PolicyARNs = []string{"ReadOnlyAccess"} },
+		`endpoint: "http://sts.example.com" is not https (http is for 127.0.0.1, [::1] and localhost only)`:                                           func(c *Chain) { c.Endpoint = "http://sts.example.com" },
+		`endpoint: an endpoint holds no user and no password (https://HOST or https://HOST:PORT)`:                                                     func(c *Chain) { c.Endpoint = "https://u:hunter2@sts.example.com" },
+		`proxy: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)`: func(c *Chain) { c.Proxy = "socks5://u:hunter2@proxy" },
+		`proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment`:                             func(c *Chain) { c.Proxy = "http://u:hunter2@proxy:3128" },
+		`noProxy: "a\nb" is not a list of hosts of up to 4096 bytes`:                                                                                  func(c *Chain) { c.NoProxy = "a\nb" },
 	} {
 		chain := whole()
 		change(&chain)

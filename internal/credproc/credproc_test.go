@@ -50,7 +50,7 @@ func newScene(t *testing.T) *scene {
 	s.chain = Chain{
 		Region: "us-east-1", Hub: "arn:aws:iam::123456789012:role/github-actions-hub", Spoke: "arn:aws:iam::222222222222:role/deploy-staging",
 		SessionName: "gh-1-1", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
-		Tags:     []Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
+		Tags:     []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
 		Endpoint: servers.STSURL, MaxAttempts: 1, TimeoutSeconds: 60,
 	}
 	if err := s.chain.Write(s.file); err != nil {

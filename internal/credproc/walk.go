@@ -81,11 +81,7 @@ func (w *walk) prepare() (hop.Hop, *Error) {
 		}
 	}
 
-	var tags []hop.Tag
-	for _, t := range w.chain.Tags {
-		tags = append(tags, hop.Tag{Key: t.Key, Value: t.Value, Droppable: t.Droppable})
-	}
-	h.Tags = func() []hop.Tag { return tags }
+	h.Tags = func() []hop.Tag { return w.chain.Tags }
 	minter := idtoken.New(w.getenv, proxy, h.Roots, w.chain.MaxAttempts, nil)
 	h.Token = func(ctx context.Context, audience string) (string, error) {
 		token, err := minter.Mint(ctx, audience)
@@ -97,7 +93,7 @@ func (w *walk) prepare() (hop.Hop, *Error) {
 	}
 
 	w.run.Hub, w.run.Spoke, w.run.Region, w.run.Proxy = h.Hub, spoke.Role, h.Region, proxyHost
-	w.run.Audience, w.run.SessionName, w.run.Duration, w.run.Tags = h.Audience, h.SessionName, spoke.Duration, tags
+	w.run.Audience, w.run.SessionName, w.run.Duration, w.run.Tags = h.Audience, h.SessionName, spoke.Duration, w.chain.Tags
 	w.run.TransitiveTagKeys, w.run.SourceIdentity, w.run.ExternalID = spoke.TransitiveTagKeys, spoke.SourceIdentity, spoke.ExternalID != ""
 	w.run.InlinePolicy, w.run.ManagedPolicies = spoke.Policy != "", len(spoke.PolicyARNs) > 0
 	w.run.Attempts, w.run.Timeout = h.MaxAttempts, w.chain.timeout()

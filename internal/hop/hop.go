@@ -55,8 +55,9 @@ type Spoke struct {
 
 // Tag is a session tag. A droppable one is left out when AWS finds the tags too large.
 type Tag struct {
-	Key, Value string
-	Droppable  bool
+	Key       string `json:"key"`                 // 1 to 128 characters
+	Value     string `json:"value"`               // up to 256 characters
+	Droppable bool   `json:"droppable,omitempty"` // false for one that must be sent
 }
 
 // Session is what assuming a role gave.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -218,14 +217,6 @@ func splitDroppable(tags []Tag) (kept []Tag, dropped []string) {
 	return kept, dropped
 }
 
-// minMaterial is how long a secret must be, in bytes, for its mask not to hide half of the log.
-const minMaterial = 16
-
-var (
-	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]+$`) // 16 to 128 of them, the API model's accessKeyIdType
-	keyMaterial = regexp.MustCompile(`^[\x21-\x7e]+$`)  // opaque, but printable and on one line
-)
-
 // session checks an answer and masks the credentials in it. What is not checked here goes into
 // files that the runner parses, so an answer of the wrong form is refused, and the account and the
 // role are compared with what was asked for.
@@ -234,8 +225,7 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 		return Session{}, &answerError{"the answer lacks the role's session or its credentials"}
 	}
 	id, key, token := aws.ToString(credentials.AccessKeyId), aws.ToString(credentials.SecretAccessKey), aws.ToString(credentials.SessionToken)
-	if !accessKeyID.MatchString(id) || len(id) < minMaterial || len(id) > 128 ||
-		!keyMaterial.MatchString(key) || len(key) < minMaterial || !keyMaterial.MatchString(token) || len(token) < minMaterial {
+	if !AccessKeyID.Holds(id) || !KeyMaterial.Holds(key) || !KeyMaterial.Holds(token) {
 		return Session{}, &answerError{"the answer's credentials are not of the form that AWS uses"}
 	}
 	c.mask(id, key, token)
