@@ -17,7 +17,7 @@ func credprocCommand() cli.Command {
 		About: `AWS's SDKs and tools run this, named as credential_process in a profile of their configuration. It
 prints version 1 of the JSON that they take. The chain is a file that the action writes, and holds
 no secret. The session is kept beside it, chain.cache for chain.json, and handed out until 20 minutes
-before its end; then the hop is walked again, once, however many ask. That takes the environment of a
+before its end, or a third of a shorter session; then the hop is walked again, once, however many ask. That takes the environment of a
 step in a job with permissions: id-token: write (ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN).
 
 Exit status: 0 with credentials on stdout; 1 when there are none, and why on stderr; 2 for a wrong

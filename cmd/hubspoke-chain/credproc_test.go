@@ -94,7 +94,11 @@ func (s *scene) age(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scene) checkHops(ts *testscript.TestScript, args []string) {
-	want, err := strconv.Atoi(args[0])
+	number := args[0]
+	if file, found := strings.CutPrefix(number, "@"); found {
+		number = strings.TrimSpace(ts.ReadFile(file))
+	}
+	want, err := strconv.Atoi(number)
 	ts.Check(err)
 	now := s.lab.Counts()["issuer"].Requests
 	if got := now - s.hops; got != want {

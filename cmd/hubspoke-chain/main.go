@@ -60,7 +60,7 @@ name ` + postProgram + `, with whatever arguments. Without STATE_folder there is
 		Examples: []string{"hubspoke-chain clean-up"},
 		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			return func(_ context.Context, _ []string, s cli.Streams) error {
-				return cli.Status(action.Clean(s.Out, s.Getenv))
+				return cli.Status(action.CleanUp(s.Out, s.Getenv))
 			}
 		},
 	}

@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 //	                      what it prints is in the file decision
 //	chain FILE [FIELD=JSON...]   write a chain into staging, and give the script's commands the environment of a step
 //	age FILE DURATION     let the time go by for what the cache beside the chain holds
-//	hops N                the job has asked for a token N times since the last hops
+//	hops N                the job has asked for a token N times since the last hops; @FILE for the number in it
 //
 // An upper-case name in place of an INPUT is a variable of the job, from this step on; an empty VALUE takes it away.
 // A value that begins with @ is the text of that file. Unless it is given, an input is that of the hop

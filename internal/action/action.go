@@ -46,19 +46,18 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 			problems = append(problems, "unset-current-credentials: "+err.Error())
 		}
 	}
+	expired := fmt.Errorf("the step's %d s are up (action-timeout-s): %w", int(in.timeout.Seconds()), context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, expired)
+	defer cancel()
 	s := step{in: in, options: o, getenv: getenv, out: out, log: log, start: time.Now()}
 	if len(problems) == 0 {
-		problems = s.prepare()
+		problems = s.prepare(ctx)
 	}
 	if len(problems) > 0 {
 		log.failure(problems)
 		log.line("Nothing was asked of GitHub or AWS, and nothing was exported.")
 		return 1
 	}
-
-	expired := fmt.Errorf("the step's %d s are up (action-timeout-s): %w", int(in.timeout.Seconds()), context.DeadlineExceeded)
-	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, expired)
-	defer cancel()
 
 	if err := s.hop(ctx); err != nil {
 		s.discard()
@@ -246,7 +245,7 @@ func (s *step) run(failure error) diagnose.Run {
 		}
 	}
 	run := diagnose.Run{
-		Hub: s.in.hub, Spoke: spoke, Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
+		Hub: s.in.hub, Spoke: spoke, Spokes: len(s.in.spokes), Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
 		SessionName: s.in.sessionName, Duration: s.in.duration, TransitiveTagKeys: s.in.transitiveTagKeys,
 		SourceIdentity: s.in.sourceIdentity, ExternalID: s.in.externalID != "",
 		InlinePolicy: s.in.sessionPolicy != "", ManagedPolicies: len(s.in.policyARNs) > 0,
@@ -352,7 +351,7 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageToken:
 		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
-		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(), elapsed(took))
+		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(session.Policy), elapsed(took))
 	case hop.StageSpoke:
 		s.assumed++
 		if s.in.several { // told in their order, once all are there
@@ -387,13 +386,12 @@ func (s *step) hopSpokes() []hop.Spoke {
 	return spokes
 }
 
-// narrowed says what the hub's session is good for. AWS has room for some forty roles in the policy that narrows
-// it; more of them are patterns, which may hold other accounts too.
-func (s *step) narrowed() string {
+// narrowed says what the hub's session is good for. AWS's room for the policy that narrows it is limited; of
+// more roles than it has room for there are patterns, which may hold other accounts too.
+func (s *step) narrowed(policy string) string {
 	if len(s.in.spokes) == 1 {
 		return "this spoke only"
 	}
-	policy := hop.HubPolicy(s.hopSpokes())
 	for _, spoke := range s.in.spokes {
 		if !strings.Contains(policy, `"`+spoke.role.String()+`"`) {
 			return fmt.Sprintf("patterns that hold these %d spokes", len(s.in.spokes))

@@ -101,7 +101,7 @@ func BenchmarkSpokes(b *testing.B) {
 
 func benchmarkSpokes(b *testing.B, throttled int) {
 	const spokes = 100
-	l := manyAccounts(b, spokes)
+	l := manyAccounts(b, spokes, func(int) string { return "deploy" })
 	var issuerCount, stsCount counter
 	issuer, sts := issuerCount.serve(b, l.Issuer()), stsCount.serve(b, l.STS())
 	job, err := l.Job("staging")
@@ -156,11 +156,11 @@ func benchmarkSpokes(b *testing.B, throttled int) {
 	b.ReportMetric(many.Seconds()/one.Seconds(), "100-spokes/1-spoke")
 }
 
-// manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role deploy each.
-func manyAccounts(b *testing.B, n int) *lab.Lab {
+// manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role each.
+func manyAccounts(b testing.TB, n int, role func(i int) string) *lab.Lab {
 	b.Helper()
 	files := fstest.MapFS{
-		"hub-permissions.json": {Data: []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::3*:role/deploy"}]}`)},
+		"hub-permissions.json": {Data: []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::3*:role/*"}]}`)},
 	}
 	for _, name := range []string{"hub-trust.json", "spoke-trust.json"} {
 		text, err := examples.Lab.ReadFile("lab/" + name)
@@ -172,7 +172,7 @@ func manyAccounts(b *testing.B, n int) *lab.Lab {
 	accounts := `{"id": "123456789012", "oidcProviders": [{"url": "https://token.actions.githubusercontent.com", "clientIds": ["sts.amazonaws.com"]}],
 		"roles": [{"name": "github-actions-hub", "trust": "hub-trust.json", "policies": ["hub-permissions.json"]}]}`
 	for i := range n {
-		accounts += fmt.Sprintf(`, {"id": "3%011d", "roles": [{"name": "deploy", "trust": "spoke-trust.json"}]}`, i)
+		accounts += fmt.Sprintf(`, {"id": "3%011d", "roles": [{"name": %q, "trust": "spoke-trust.json"}]}`, i, role(i))
 	}
 	files["world.json"] = &fstest.MapFile{Data: []byte(`{"accounts": [` + accounts + `], "jobs": {"staging": {"subject": "immutable", "claims": {"environment": "staging"}}}}`)}
 	world, err := lab.ReadWorld(files, "world.json")
@@ -190,7 +190,7 @@ const (
 // counter counts what a server gets.
 type counter struct{ requests, connections atomic.Int64 }
 
-func (c *counter) serve(b *testing.B, h http.Handler) string {
+func (c *counter) serve(b testing.TB, h http.Handler) string {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)
 		time.Sleep(answerDelay)

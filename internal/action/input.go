@@ -84,12 +84,14 @@ func (r *reader) problem(name, format string, args ...any) {
 }
 
 // refused is a problem with a value that its error quotes.
-func (r *reader) refused(name, value string, err error) {
+func (r *reader) refused(name, value string, err error) { r.problem(name, "%s", showable(value, err)) }
+
+// showable is the error, unless the value that it quotes is too long to show.
+func showable(value string, err error) error {
 	if len(value) > maxShown {
-		r.problem(name, "%s is not of the form that it must have", quote(value))
-		return
+		return fmt.Errorf("%s is not of the form that it must have", quote(value))
 	}
-	r.problem(name, "%s", err)
+	return err
 }
 
 // readInputs reads and checks every input. On problems, one line each, the inputs are of no use.
@@ -184,7 +186,7 @@ func (r *reader) onePartition(in inputs) {
 	for _, spoke := range in.spokes {
 		check(in.rolesInput(), spoke.role)
 		if other, err := hop.RegionPartition(spoke.region); err == nil && other != partition {
-			r.problem(in.rolesInput(), "region %s is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", spoke.region, other, in.region, partition)
+			r.problem(in.rolesInput(), "region %s of %s is in partition %s, but aws-region %s is in %s; hub, spoke and region must be in one partition", spoke.region, spoke.profile, other, in.region, partition)
 		}
 	}
 }

@@ -14,9 +14,12 @@ import (
 // network reads how GitHub and AWS are reached.
 func (r *reader) network(in *inputs) {
 	in.proxy, in.proxyPasswords = r.proxy()
-	in.givenProxy, in.givenNoProxy = r.get("http-proxy"), r.get("no-proxy")
+	if in.proxy != nil && r.get("http-proxy") != "" {
+		in.givenProxy = in.proxy.String()
+	}
+	in.givenNoProxy = r.get("no-proxy")
 	in.noProxy = r.or(in.givenNoProxy, "NO_PROXY", "no_proxy")
-	if in.autoRefresh && in.givenProxy != "" && len(in.proxyPasswords) > 0 {
+	if _, has := in.password(); in.autoRefresh && in.givenProxy != "" && has {
 		r.problem("http-proxy", "its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place")
 	}
 	r.roots(in)
@@ -28,6 +31,14 @@ func (r *reader) network(in *inputs) {
 		in.endpoint = endpoint
 		r.endpointRegion(endpoint, in.region)
 	}
+}
+
+// password is that of the proxy.
+func (in inputs) password() (password string, set bool) {
+	if in.proxy == nil {
+		return "", false
+	}
+	return in.proxy.User.Password()
 }
 
 // maxCABundle is how much of a file of certificates is read, in bytes. All the authorities that a system believes

@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os/exec"
@@ -26,8 +27,11 @@ const (
 	caBundleFile    = "ca-bundle.pem"
 	chainSuffix     = ".json"
 	folderState     = "folder"                  // the folder's name, in GITHUB_STATE
-	cleanUp         = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
+	cleanUpVariable = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
 )
+
+// tryFor is how long the program may take to say its version, which it does within milliseconds.
+const tryFor = 10 * time.Second
 
 // files are what profiles need: the folder and what the files of earlier steps hold.
 type files struct {
@@ -37,7 +41,7 @@ type files struct {
 
 // prepare makes the folder for profiles, and for auto-refresh puts this program into it and tries it there, so that
 // what cannot work is said now and not when the first session ends. It gives the problems.
-func (s *step) prepare() []string {
+func (s *step) prepare(ctx context.Context) []string {
 	if !s.in.profiles() {
 		return nil
 	}
@@ -54,11 +58,20 @@ func (s *step) prepare() []string {
 	problem(err)
 	for _, spoke := range s.in.spokes {
 		if profile.Has(s.files.config, profile.Config, spoke.profile) || profile.Has(s.files.credentials, profile.Credentials, spoke.profile) {
-			if !s.in.overwriteProfile && !s.ownDefault(spoke) {
-				problem(fmt.Errorf("%s: the profile %s is there already; overwrite-aws-profile replaces it", s.profileInput(), quote(spoke.profile)))
+			if !s.in.overwriteProfile && !s.own(spoke.profile) {
+				problem(fmt.Errorf("%s: the profile %s is in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE already; overwrite-aws-profile: true replaces it in what later steps see", s.profileInput(), quote(spoke.profile)))
 			}
 			s.files.config = profile.Without(s.files.config, profile.Config, spoke.profile)
 			s.files.credentials = profile.Without(s.files.credentials, profile.Credentials, spoke.profile)
+		}
+	}
+	for _, spoke := range s.in.spokes {
+		if !s.in.autoRefresh {
+			break
+		}
+		if err := s.chain(hop.Session{Role: spoke.role}).Check(); err != nil {
+			problem(fmt.Errorf("auto-refresh: %w", err))
+			break // the spokes differ in their role alone
 		}
 	}
 	if len(problems) > 0 {
@@ -68,7 +81,7 @@ func (s *step) prepare() []string {
 		return []string{s.profileInput() + ": " + err.Error()}
 	}
 	if s.in.autoRefresh {
-		if err := s.leaveProgram(); err != nil {
+		if err := s.leaveProgram(ctx); err != nil {
 			s.discard()
 			return []string{"auto-refresh: " + err.Error()}
 		}
@@ -76,8 +89,13 @@ func (s *step) prepare() []string {
 	return nil
 }
 
-// ownDefault tells whether the profile is the one that this action names itself, which nobody else has a claim on.
-func (s *step) ownDefault(spoke spoke) bool { return !s.in.several && spoke.profile == defaultProfile }
+// own tells whether an earlier use of this action made the profile, which the same step once more replaces.
+func (s *step) own(name string) bool {
+	other := func(text string, f profile.File) bool {
+		return profile.Has(text, f, name) && !profile.Own(text, f, name)
+	}
+	return !other(s.files.config, profile.Config) && !other(s.files.credentials, profile.Credentials)
+}
 
 // profileInput is the input that asks for profiles.
 func (s *step) profileInput() string {
@@ -92,11 +110,13 @@ func (s *step) profileInput() string {
 
 // leaveProgram puts this program into the folder and runs it from there: on a disk that is mounted noexec it
 // would not.
-func (s *step) leaveProgram() error {
+func (s *step) leaveProgram(ctx context.Context) error {
 	if err := s.files.folder.CopyProgram(programFile, s.options.Program); err != nil {
 		return err
 	}
-	if out, err := exec.Command(path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput(); err != nil {
 		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
 	}
 	return nil
@@ -155,7 +175,7 @@ func (s *step) writeProfiles(sessions []hop.Session) error {
 // an action's, where one absolute path would be right in one of them only. The AWS CLI and boto3 run it
 // without a shell, so it brings its own.
 func process(f profile.Folder, name string) string {
-	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.Steps, programFile, name+chainSuffix)
+	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.FromTemp, programFile, name+chainSuffix)
 }
 
 // chain describes how the session was come by, for later steps to do the same.
@@ -194,7 +214,7 @@ func (s *step) profileEnv(sessions []hop.Session) []pair {
 		{"AWS_CONFIG_FILE", path.Join(host, configFile)},
 		{"AWS_SHARED_CREDENTIALS_FILE", path.Join(host, credentialsFile)},
 		{"AWS_SDK_LOAD_CONFIG", "1"}, // AWS's SDK for Go v1 reads no config file without it
-		{cleanUp, "true"},
+		{cleanUpVariable, "true"},
 	}
 	if !s.in.several {
 		pairs = append(pairs, pair{"AWS_PROFILE", s.in.spokes[0].profile})
@@ -235,12 +255,14 @@ func (s *step) profileNotices() {
 	if stale := s.stale(); len(stale) > 0 && !s.in.exportEnv {
 		s.log.notice(strings.Join(stale, ", ") + " of an earlier step: blank from now on, because they would win over the profile. Where a step sets them itself, the AWS CLI, boto3, Terraform and the SDKs for Go and Java ignore the profile; the SDK for JavaScript does not")
 	}
-	if region := s.getenv("AWS_REGION"); region != "" {
-		if i := slices.IndexFunc(s.in.spokes, func(s spoke) bool { return s.region != region }); i >= 0 && s.in.several {
-			s.log.warning(fmt.Sprintf("AWS_REGION is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		region := s.getenv(name)
+		i := slices.IndexFunc(s.in.spokes, func(s spoke) bool { return s.region != region })
+		if s.in.several && !s.in.unsetCurrent && region != "" && i >= 0 {
+			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set, or blank it with unset-current-credentials", name, quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
 		}
 	}
-	if s.in.autoRefresh && s.files.folder.Home {
+	if s.in.autoRefresh && s.files.folder.InHome {
 		s.log.notice("this runner does not mount its temp directory into containers (before v2.329): container actions later in the job will not find the profile's program; steps on the host and in the job's container do")
 	}
 }
@@ -256,15 +278,15 @@ func (s *step) renews() string {
 	return fmt.Sprintf("%s, at the latest until %s (in %s)", job, expires.UTC().Format(time.RFC3339), remaining(time.Until(expires)))
 }
 
-// Clean is the step's post stage: it removes the folder that the main stage left for the steps between them.
-func Clean(stdout io.Writer, getenv func(string) string) int {
+// CleanUp is the step's post stage: it removes the folder that the main stage left for the steps between them.
+func CleanUp(stdout io.Writer, getenv func(string) string) int {
 	log := log{githubactions.New(githubactions.WithWriter(&stream{to: stdout}), githubactions.WithGetenv(getenv))}
 	name := getenv("STATE_" + folderState)
 	if name == "" {
 		log.line("There is nothing to remove: the step has left nothing for later ones.")
 		return 0
 	}
-	found, err := profile.Clean(getenv, name)
+	found, err := profile.CleanUp(getenv, name)
 	switch {
 	case err != nil:
 		log.warning("the AWS profiles of this job were not removed: " + err.Error())

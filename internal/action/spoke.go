@@ -1,6 +1,7 @@
 package action
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ type spoke struct {
 
 // Limits of the spokes.
 const (
-	maxSpokes      = 500
+	maxSpokes      = 500              // looking for the patterns that narrow the hub's session takes them some 20 ms
 	defaultProfile = "hubspoke-chain" // with auto-refresh, where no name is given
 )
 
@@ -40,43 +41,42 @@ func (r *reader) roles(in *inputs) {
 		r.problem("spokes", "has %d lines; %d are allowed", len(lines), maxSpokes)
 		return
 	}
-	for _, line := range lines {
-		if s, ok := r.spoke(line, in.region); ok {
-			if slices.ContainsFunc(in.spokes, func(other spoke) bool { return other.profile == s.profile }) {
-				r.problem("spokes", "the profile %s stands in it twice", quote(s.profile))
-			}
-			in.spokes = append(in.spokes, s)
+	for i, line := range lines {
+		s, err := readSpoke(line, in.region)
+		if err == nil && slices.ContainsFunc(in.spokes, func(other spoke) bool { return other.profile == s.profile }) {
+			err = fmt.Errorf("the profile %s stands in an earlier line too", quote(s.profile))
 		}
+		if err != nil {
+			r.problem("spokes", "line %d: %s", i+1, err)
+			continue
+		}
+		in.spokes = append(in.spokes, s)
 	}
 }
 
-// spoke reads a line of spokes, PROFILE = ROLE-ARN [REGION].
-func (r *reader) spoke(line, region string) (spoke, bool) {
+// readSpoke reads a line of spokes, PROFILE = ROLE-ARN [REGION].
+func readSpoke(line, region string) (spoke, error) {
 	const allowed = "PROFILE = ROLE-ARN [REGION], for example staging = arn:aws:iam::222222222222:role/deploy eu-central-1"
 	name, rest, found := strings.Cut(line, "=")
 	name = strings.TrimSpace(name)
 	words := strings.Fields(rest)
 	if !found || len(words) < 1 || len(words) > 2 {
-		r.problem("spokes", "%s is not of the form %s", quote(line), allowed)
-		return spoke{}, false
+		return spoke{}, fmt.Errorf("%s is not of the form %s", quote(line), allowed)
 	}
 	if !profileName.Holds(name) {
-		r.problem("spokes", "the profile %s is not %s", quote(name), profileName.Words)
-		return spoke{}, false
+		return spoke{}, fmt.Errorf("the profile %s is not %s", quote(name), profileName.Words)
 	}
 	role, err := hop.ParseRoleARN(words[0])
 	if err != nil {
-		r.refused("spokes", words[0], err)
-		return spoke{}, false
+		return spoke{}, showable(words[0], err)
 	}
 	if len(words) == 2 {
 		region = words[1]
 		if _, err := hop.RegionPartition(region); err != nil {
-			r.refused("spokes", region, err)
-			return spoke{}, false
+			return spoke{}, showable(region, err)
 		}
 	}
-	return spoke{role: role, profile: name, region: region}, true
+	return spoke{role: role, profile: name, region: region}, nil
 }
 
 // profile is that of a single spoke.

@@ -48,11 +48,11 @@ func (s *step) summary(sessions []hop.Session) string {
 			row(code(s.in.spokes[i].profile), code(session.Role.String()), code(s.in.spokes[i].region))
 		}
 	}
-	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", accounts(s.in.several), cloudTrail(s.in))
+	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", whoseAccounts(s.in.several), cloudTrail(s.in))
 	return b.String()
 }
 
-func accounts(several bool) string {
+func whoseAccounts(several bool) string {
 	if several {
 		return "the hub's and of each spoke's account"
 	}

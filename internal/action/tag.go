@@ -87,5 +87,5 @@ func HubPolicy(spoke string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return hop.HubPolicy([]hop.Spoke{{Role: arn}}), nil
+	return hop.HubPolicy([]hop.Spoke{{Role: arn}}, hop.MaxPolicy), nil
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/plain"
 )
 
-// Version of a chain's file.
-const Version = 1
+// version of a chain's file.
+const version = 1
 
 // Chain says which hop to walk, and how. It holds no secret: the token is minted anew for each hop, with
 // what the runner gives to the step that asks.
@@ -66,14 +66,9 @@ const (
 // Source: aws-sdk-go-v2/credentials v1.20.16, processcreds.DefaultTimeout.
 const maxCall = 55 * time.Second
 
-// ReadChain reads the chain's file, a regular one of at most 64 KiB that holds one JSON object and no field
-// but those of Chain. Its error names the field, its value and what is allowed.
-func ReadChain(path string) (Chain, error) {
-	chain, _, err := readChain(path)
-	return chain, err
-}
-
-// readChain gives the SHA-256 of the file's bytes too, in hexadecimal.
+// readChain reads the chain's file, a regular one of at most 128 KiB that holds one JSON object and no field but
+// those of Chain, and gives the SHA-256 of its bytes too, in hexadecimal. Its error names the field, its value and
+// what is allowed.
 func readChain(path string) (Chain, string, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -83,7 +78,10 @@ func readChain(path string) (Chain, string, error) {
 	if err := decode(data, &c); err != nil {
 		return Chain{}, "", fmt.Errorf("reading the chain %q: %w", path, err)
 	}
-	if err := c.check(); err != nil {
+	if c.Version != version {
+		return Chain{}, "", fmt.Errorf("reading the chain %q: version: %d is not %d, the one that this program reads", path, c.Version, version)
+	}
+	if err := c.Check(); err != nil {
 		return Chain{}, "", fmt.Errorf("reading the chain %q: %w", path, err)
 	}
 	digest := sha256.Sum256(data)
@@ -103,11 +101,11 @@ func decode(data []byte, into any) error {
 	return nil
 }
 
-// Write checks every field but Version, which it sets, and writes the chain to a file that is not there yet,
+// Write checks every field, sets Version, and writes the chain to a file that is not there yet,
 // with mode 0600. When root writes it, it belongs to the owner of its directory.
 func (c Chain) Write(path string) error {
-	c.Version = Version
-	if err := c.check(); err != nil {
+	c.Version = version
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("writing the chain: %w", err)
 	}
 	data, err := json.MarshalIndent(c, "", "  ")
@@ -124,11 +122,8 @@ func (c Chain) Write(path string) error {
 	return nil
 }
 
-// check gives the first field that is not as it must be.
-func (c Chain) check() error {
-	if c.Version != Version {
-		return fmt.Errorf("version: %d is not %d, the one that this program reads", c.Version, Version)
-	}
+// Check gives the first field that is not as it must be: its name, its value and what is allowed.
+func (c Chain) Check() error {
 	for _, check := range []func() error{c.checkRoles, c.checkTexts, c.checkNumbers, c.checkTags, c.checkPolicies, c.checkWays} {
 		if err := check(); err != nil {
 			return err

@@ -85,7 +85,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || string(data) != wholeJSON {
 		t.Errorf("%v\n%s", err, data)
 	}
-	if got, err := ReadChain(path); err != nil || !reflect.DeepEqual(got, whole()) {
+	if got, _, err := readChain(path); err != nil || !reflect.DeepEqual(got, whole()) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	checkFile(t, path, owner)
@@ -137,7 +137,6 @@ func TestFields(t *testing.T) {
 	long := strings.Repeat("a", 400)
 	cut := `"` + strings.Repeat("a", 300) + `... (400 bytes)"`
 	for want, change := range map[string]func(*Chain){
-		`version: 2 is not 1, the one that this program reads`:                           func(c *Chain) { c.Version = 2 },
 		`region: "" is not the name of an AWS region (for example us-east-1)`:            func(c *Chain) { c.Region = "" },
 		`region: "US-EAST-1\n" is not the name of an AWS region (for example us-east-1)`: func(c *Chain) { c.Region = "US-EAST-1\n" },
 		`region: ` + cut + ` is not of the form that it must have`:                       func(c *Chain) { c.Region = long },
@@ -174,7 +173,7 @@ func TestFields(t *testing.T) {
 	} {
 		chain := whole()
 		change(&chain)
-		if err := chain.check(); err == nil || err.Error() != want {
+		if err := chain.Check(); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
@@ -189,29 +188,29 @@ func TestFields(t *testing.T) {
 	} {
 		chain := whole()
 		change(&chain)
-		if err := chain.check(); err != nil {
+		if err := chain.Check(); err != nil {
 			t.Errorf("%+v: %v", chain, err)
 		}
 	}
 }
 
-// TestReadChain has files that are no chains.
-func TestReadChain(t *testing.T) {
+// TestNoChain has files that are no chains.
+func TestNoChain(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                      `reading the chain "PATH": EOF`,
-		"{":                                     `reading the chain "PATH": unexpected EOF`,
-		"[]":                                    `reading the chain "PATH": json: cannot unmarshal array into Go value of type credproc.Chain`,
-		"{}":                                    `reading the chain "PATH": version: 0 is not 1, the one that this program reads`,
-		`{"version":1,"password":""}`:           `reading the chain "PATH": json: unknown field "password"`,
-		wholeJSON + "{}":                        `reading the chain "PATH": there is more than one JSON value in it`,
-		wholeJSON + strings.Repeat(" ", 64<<10): `reading the chain: "PATH" is larger than 65536 bytes`,
+		"":                                       `reading the chain "PATH": EOF`,
+		"{":                                      `reading the chain "PATH": unexpected EOF`,
+		"[]":                                     `reading the chain "PATH": json: cannot unmarshal array into Go value of type credproc.Chain`,
+		"{}":                                     `reading the chain "PATH": version: 0 is not 1, the one that this program reads`,
+		`{"version":1,"password":""}`:            `reading the chain "PATH": json: unknown field "password"`,
+		wholeJSON + "{}":                         `reading the chain "PATH": there is more than one JSON value in it`,
+		wholeJSON + strings.Repeat(" ", 128<<10): `reading the chain: "PATH" is larger than 131072 bytes`,
 	} {
 		path := filepath.Join(t.TempDir(), "chain.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ReadChain(path)
+		_, _, err := readChain(path)
 		if got := strings.ReplaceAll(fmt.Sprint(err), path, "PATH"); got != want {
 			t.Errorf("%.40q\ngot  %s\nwant %s", text, got, want)
 		}
@@ -225,7 +224,7 @@ func TestReadChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{link, pipe, dir} {
-		if _, err := ReadChain(path); err == nil || err.Error() != fmt.Sprintf("reading the chain: %q is not a regular file", path) {
+		if _, _, err := readChain(path); err == nil || err.Error() != fmt.Sprintf("reading the chain: %q is not a regular file", path) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

@@ -102,7 +102,11 @@ func (c call) answer(ctx context.Context) answer {
 	}
 	unlock, err := lock(ctx, lockFile(c.chainFile))
 	if err != nil {
-		return c.without(c.cache.read(time.Now()), newError("waiting for the call that renews the session: "+err.Error(), nil))
+		doing := "locking the cache: "
+		if ctx.Err() != nil {
+			doing = "waiting for the call that renews the session: "
+		}
+		return c.without(c.cache.read(time.Now()), newError(doing+err.Error(), nil))
 	}
 	defer unlock.Close()
 	held := c.cache.read(time.Now())

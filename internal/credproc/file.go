@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// maxFile is how large a chain or a cache may be, in bytes: 50 tags of the longest that AWS takes fit into
-// it, and a session token has some 1,000.
-const maxFile = 64 << 10
+// maxFile is how large a chain or a cache may be, in bytes: 50 tags of the longest that AWS takes have up to
+// 77,000, and a session token has some 1,000.
+const maxFile = 128 << 10
 
 // Beside FILE.json lie FILE.cache and FILE.lock, and FILE.cache.new while the cache is being written.
 func cacheFile(chainFile string) string { return strings.TrimSuffix(chainFile, ".json") + ".cache" }

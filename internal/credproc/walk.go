@@ -114,7 +114,7 @@ func (w *walk) checkRunner() *Error {
 		missing := &hop.Error{Stage: hop.StageToken, Err: &idtoken.Error{MissingEnv: name}}
 		return newError(missing.Error(), []string{
 			"credentials are renewed only inside the job: run the tool in a step of the job that has permissions: id-token: write",
-			"the runner sets " + requestURL + " and " + requestToken + " for every step of such a job; a tool that cleans its environment (sudo, env -i, docker run, a daemon that an earlier step has started) loses them and must be told to keep both",
+			"the runner sets " + requestURL + " and " + requestToken + " for every step of such a job; a tool that cleans its environment (sudo, env -i, docker run) loses them and must be told to keep both",
 		})
 	}
 	value := w.getenv(requestURL)

@@ -106,7 +106,7 @@ func (e explainer) refusedRequest() Explanation {
 		return certain(Cause{
 			Title:    "AWS allows a session that was assumed from another one for an hour at most",
 			Evidence: []string{fmt.Sprintf("%d seconds were asked for", int(e.Duration.Seconds()))},
-			Fix:      "ask for at most 3600 seconds; a job that takes longer uses the action again before the hour is over",
+			Fix:      "ask for at most 3600 seconds; a job that takes longer sets auto-refresh, or uses the action again before the hour is over",
 			Snippet:  Snippet{"yaml", "this step's inputs", "role-duration-seconds: 3600"},
 		})
 	case says("MaxSessionDuration"):
@@ -208,6 +208,10 @@ func (e explainer) tooLarge() Cause {
 			Title:    "what narrows the hub's session to this hop is larger than AWS takes",
 			Evidence: []string{"the spoke is " + quoted(e.Spoke.String())},
 			Fix:      "give the spoke role a shorter path",
+		}
+		if e.Spokes > 1 {
+			c.Evidence = []string{fmt.Sprintf("there are %d spokes, and a policy of patterns that hold them was too large too", e.Spokes)}
+			c.Fix = "take the spokes in two steps, or give their roles names that are more alike"
 		}
 	}
 	return c

@@ -19,6 +19,7 @@ import (
 // Run is what is known of the run that failed. What is empty is not known, or was not set.
 type Run struct {
 	Hub, Spoke hop.ARN
+	Spokes     int // assumed in one step; 0 counts as 1
 	Region     string
 	Endpoint   string // HOST:PORT of an STS endpoint that stands in for the region's
 	Proxy      string // HOST:PORT

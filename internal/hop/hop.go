@@ -65,6 +65,7 @@ type Session struct {
 	Role        ARN
 	ARN         string // arn:PARTITION:sts::ACCOUNT:assumed-role/NAME/SESSION
 	Tags        []Tag  // as sent
+	Policy      string // inline session policy as sent; empty for none
 	Credentials Credentials
 }
 

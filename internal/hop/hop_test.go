@@ -243,6 +243,33 @@ func TestSeveralSpokes(t *testing.T) {
 	}
 }
 
+// TestPackedHub has AWS find the policy too large that names the spokes, which it does before their ARNs fill 2048
+// characters where they are not alike.
+func TestPackedHub(t *testing.T) {
+	t.Parallel()
+	tooLarge := refusal(400, "PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space.")
+	h, r := newHops(t, 35, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.answers = []answer{tooLarge, tooLarge, hubGranted()}
+	if err := Run(context.Background(), h); err != nil {
+		t.Fatal(err)
+	}
+	for i, room := range []int{2048, 1024, 512} {
+		if got, want := r.requests[i].Get("Policy"), HubPolicy(h.Spokes, room); got != want || len(got) > room {
+			t.Errorf("the policy is\n%s\nwant\n%s", got, want)
+		}
+	}
+
+	h, r = newHops(t, 35, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.answers = []answer{tooLarge, tooLarge, tooLarge}
+	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub hub hub" {
+		t.Errorf("asked %s: %v", asked(r.events), err)
+	}
+	h, r = newHop(t, tooLarge)
+	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
+		t.Errorf("one spoke, whose ARN is in the policy as it is: asked %s: %v", asked(r.events), err)
+	}
+}
+
 func TestSeveralFail(t *testing.T) {
 	t.Parallel()
 	h, r := newHops(t, 5, func(i int, granted answer) []answer {

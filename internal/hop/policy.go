@@ -6,21 +6,22 @@ import (
 	"strings"
 )
 
-// maxSessionPolicy is how long a session policy may be, in characters of its plaintext.
-// Source: AssumeRoleWithWebIdentity, Policy, AWS STS API Reference.
-const maxSessionPolicy = 2048
+// minRoom is the smallest room for a hub policy. A third of it is taken by what is the same in all of them.
+const minRoom = 512
 
 // HubPolicy is the inline session policy of the hub's session: it narrows it to what this hop does. It
-// is at most 2048 characters of JSON, as AWS demands, and allows sts:AssumeRole, sts:TagSession and
-// sts:SetSourceIdentity on every spoke, whatever their number and order; there is to be one at least.
+// is at most room characters of JSON, from 512 to the 2048 that AWS takes (AssumeRoleWithWebIdentity, Policy, AWS STS
+// API Reference), and allows sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on every spoke, whatever
+// their number and order; there is to be one at least.
 //
-// As long as there is room, which is for some 40 roles, it names exactly the spokes. Beyond that it
+// As long as there is room, which is for 15 to 40 roles by the length of their names, it names exactly the spokes. Beyond that it
 // admits more, little by little until it fits: digits of accounts become ?, and only when no two entries
 // name the same role, the end of a role's path and name becomes *. So spokes that are one role in many
 // accounts never let the session into another role, unless that role's ARN alone is too long. A partition
 // is never widened.
-func HubPolicy(spokes []Spoke) string {
-	patterns, room := []pattern{}, maxSessionPolicy-len(document([]string{}))+1 // the last entry has no comma
+func HubPolicy(spokes []Spoke, room int) string {
+	patterns := []pattern{}
+	room += 1 - len(document([]string{})) // the last entry has no comma
 	for _, spoke := range spokes {
 		r := spoke.Role
 		patterns = append(patterns, newPattern(r.Partition, parseAccounts(r.AccountID), strings.TrimPrefix(r.Path, "/")+r.Name, false))

@@ -65,7 +65,7 @@ func TestHubPolicy(t *testing.T) {
 			[]string{"arn:aws:iam::222222222222:role/" + strings.Repeat("${$}", 468) + "*"},
 		},
 	} {
-		got := HubPolicy(test.spokes)
+		got := HubPolicy(test.spokes, MaxPolicy)
 		want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
 			`"Resource":["` + strings.Join(test.want, `","`) + `"]}]}`
 		if got != want {
@@ -111,7 +111,7 @@ func texts(spokes []Spoke) []string {
 // there, no other partition is let in, and the order of the spokes changes nothing.
 func hubPolicy(t *testing.T, r *rand.Rand, spokes []Spoke) *policy.Document {
 	t.Helper()
-	text := HubPolicy(spokes)
+	text := HubPolicy(spokes, MaxPolicy)
 	d, err := policy.Parse([]byte(text))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -143,7 +143,7 @@ func hubPolicy(t *testing.T, r *rand.Rand, spokes []Spoke) *policy.Document {
 	}
 	other := slices.Concat(spokes, spokes[:1+r.IntN(len(spokes))])
 	r.Shuffle(len(other), func(i, j int) { other[i], other[j] = other[j], other[i] })
-	if again := HubPolicy(other); again != text {
+	if again := HubPolicy(other, MaxPolicy); again != text {
 		t.Errorf("in another order, some twice:\n%s\nand\n%s", text, again)
 	}
 	return d
@@ -195,7 +195,7 @@ func TestHubPolicyRandom(t *testing.T) {
 				if n > 60 && n%10 > 0 {
 					continue // what is around the limit is tried one by one, what is far beyond it is not
 				}
-				if size := len(HubPolicy(spokes)); size > 2048 {
+				if size := len(HubPolicy(spokes, MaxPolicy)); size > 2048 {
 					t.Errorf("%d characters for %d spokes", size, n)
 				}
 				if n%150 == 0 || n < 50 && n%16 == 1 {
@@ -244,7 +244,7 @@ func TestHubPolicyPartitions(t *testing.T) {
 		{Role: ARN{"aws-cn", "222222222222", long, "r"}},
 		{Role: ARN{"aws-eusc", "222222222222", "/", "r"}},
 	}
-	d, err := policy.Parse([]byte(HubPolicy(spokes)))
+	d, err := policy.Parse([]byte(HubPolicy(spokes, MaxPolicy)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func BenchmarkHubPolicy(b *testing.B) {
 					spokes = append(spokes, roles(fmt.Sprintf("arn:aws:iam::%012d:role/%s", r.Int64N(1e12), role))...)
 				}
 				for b.Loop() {
-					HubPolicy(spokes)
+					HubPolicy(spokes, MaxPolicy)
 				}
 			})
 		}

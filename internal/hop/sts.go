@@ -117,15 +117,30 @@ func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
 	}
 }
 
-// assumeHub trades the token for the hub's session, which is good for the spokes of this hop only.
+// assumeHub trades the token for the hub's session, which is good for the spokes of this hop only. AWS packs the
+// policy that says so, and has a limit of its own for what comes out, which it does not publish: where that is
+// exceeded, a policy of half the length is tried, down to minRoom.
 func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) {
 	start := time.Now()
+	for room := MaxPolicy; ; room /= 2 {
+		s, failure := c.assumeHubWith(ctx, token, HubPolicy(c.hop.Spokes, room))
+		if failure == nil {
+			c.reached(StageHub, s, start)
+			return s, nil
+		}
+		if !failure.HasCode("PackedPolicyTooLarge") || len(c.hop.Spokes) == 1 || room <= minRoom {
+			return Session{}, failure
+		}
+	}
+}
+
+func (c *client) assumeHubWith(ctx context.Context, token Secret, policy string) (Session, *Error) {
 	out, err := sts.New(c.call(ctx, StageHub, c.hop.Hub)).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(c.hop.Hub.String()),
 		RoleSessionName:  aws.String(c.hop.SessionName),
 		WebIdentityToken: aws.String(token.Reveal()),
 		DurationSeconds:  aws.Int32(int32(HubDuration.Seconds())),
-		Policy:           aws.String(HubPolicy(c.hop.Spokes)),
+		Policy:           aws.String(policy),
 	})
 	if err != nil {
 		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
@@ -134,7 +149,7 @@ func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) 
 	if err != nil {
 		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
 	}
-	c.reached(StageHub, s, start)
+	s.Policy = policy
 	return s, nil
 }
 
@@ -159,7 +174,7 @@ func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags
 	if err != nil {
 		return Session{}, c.stsError(ctx, StageSpoke, spoke.Role, err)
 	}
-	s.Tags = tags
+	s.Tags, s.Policy = tags, spoke.Policy
 	c.reached(StageSpoke, s, start)
 	return s, nil
 }

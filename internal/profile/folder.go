@@ -19,13 +19,14 @@ import (
 
 // Folder is a folder for later steps.
 type Folder struct {
-	Name  string // of the folder itself, unique
-	Path  string // as this process sees it
-	Host  string // as the steps on the host see it, and so what a variable may name: the runner translates it for containers
-	Steps string // the same behind "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory
-	// Home says that the folder lies in the runner's home for containers, since the temp directory itself is not
+	Name string // of the folder itself, unique
+	Path string // as this process sees it
+	Host string // as the steps on the host see it, and so what a variable may name: the runner translates it for containers
+	// FromTemp is the path behind "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory.
+	FromTemp string
+	// InHome says that the folder lies in the runner's home for containers, since the temp directory itself is not
 	// mounted: runners before v2.329. Then RUNNER_TEMP leads no later container to it.
-	Home bool
+	InHome bool
 
 	uid, gid int // of the runner's user
 }
@@ -54,12 +55,12 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 		return Folder{}, errors.New("looking at GITHUB_ENV: this system does not tell the owner of a file")
 	}
 	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: int(owner.Uid), gid: int(owner.Gid)}
-	f.Steps = f.Name
+	f.FromTemp = f.Name
 	f.Host = filepath.Join(hostTemp, f.Name)
 	base := getenv("RUNNER_TEMP")
 	if !isDirectory(base) {
-		base, f.Home = getenv("HOME"), true
-		f.Steps = home + "/" + f.Name
+		base, f.InHome = getenv("HOME"), true
+		f.FromTemp = home + "/" + f.Name
 		f.Host = filepath.Join(hostTemp, home, f.Name)
 	}
 	if !isDirectory(base) {
@@ -138,9 +139,9 @@ func (f Folder) write(name string, content io.Reader, mode fs.FileMode) error {
 // Remove removes the folder and what is in it.
 func (f Folder) Remove() error { return os.RemoveAll(f.Path) }
 
-// Clean removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
+// CleanUp removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
 // was one. Any other name is refused.
-func Clean(getenv func(string) string, name string) (found bool, err error) {
+func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 	if !folderName.MatchString(name) {
 		return false, fmt.Errorf("%q is not the name of a folder of this action", name)
 	}

@@ -41,7 +41,7 @@ func TestMake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := filepath.Join(env["RUNNER_TEMP"], f.Name); f.Path != want || f.Host != want || f.Steps != f.Name || f.Home {
+	if want := filepath.Join(env["RUNNER_TEMP"], f.Name); f.Path != want || f.Host != want || f.FromTemp != f.Name || f.InHome {
 		t.Errorf("got %+v", f)
 	}
 	if err := f.Write("config", "text"); err != nil {
@@ -63,7 +63,7 @@ func TestMake(t *testing.T) {
 	if err != nil || other.Name == f.Name {
 		t.Errorf("a second use has the folder %q too, %v", other.Name, err)
 	}
-	if found, err := Clean(env.get, f.Name); !found || err != nil {
+	if found, err := CleanUp(env.get, f.Name); !found || err != nil {
 		t.Errorf("cleaning found %v, %v", found, err)
 	}
 	if _, err := os.Stat(f.Path); !os.IsNotExist(err) {
@@ -72,7 +72,7 @@ func TestMake(t *testing.T) {
 	if _, err := os.Stat(other.Path); err != nil {
 		t.Errorf("the other folder is gone: %v", err)
 	}
-	if found, err := Clean(env.get, f.Name); found || err != nil {
+	if found, err := CleanUp(env.get, f.Name); found || err != nil {
 		t.Errorf("cleaning again found %v, %v", found, err)
 	}
 }
@@ -84,15 +84,15 @@ func TestMakeInContainer(t *testing.T) {
 	env := runner(t)
 	const host = "/home/runner/work/_temp"
 	f, err := Make(env.get, host)
-	if err != nil || f.Host != host+"/"+f.Name || f.Path != filepath.Join(env["RUNNER_TEMP"], f.Name) || f.Steps != f.Name || f.Home {
+	if err != nil || f.Host != host+"/"+f.Name || f.Path != filepath.Join(env["RUNNER_TEMP"], f.Name) || f.FromTemp != f.Name || f.InHome {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	env["RUNNER_TEMP"] = host // as a runner names it that does not mount it
 	f, err = Make(env.get, host)
-	if err != nil || f.Host != host+"/_github_home/"+f.Name || f.Path != filepath.Join(env["HOME"], f.Name) || f.Steps != "_github_home/"+f.Name || !f.Home {
+	if err != nil || f.Host != host+"/_github_home/"+f.Name || f.Path != filepath.Join(env["HOME"], f.Name) || f.FromTemp != "_github_home/"+f.Name || !f.InHome {
 		t.Errorf("without the mount: got %+v, %v", f, err)
 	}
-	if found, err := Clean(env.get, f.Name); !found || err != nil {
+	if found, err := CleanUp(env.get, f.Name); !found || err != nil {
 		t.Errorf("cleaning the home found %v, %v", found, err)
 	}
 }
@@ -130,7 +130,7 @@ func TestCleanRefuses(t *testing.T) {
 	t.Parallel()
 	env := runner(t)
 	for _, name := range []string{"", ".", "..", "hubspoke-chain-", "hubspoke-chain-../../x", "_github_home", "hubspoke-chain-" + strings.Repeat("a", 25) + "/", "/hubspoke-chain-" + strings.Repeat("a", 26)} {
-		if found, err := Clean(env.get, name); err == nil || found {
+		if found, err := CleanUp(env.get, name); err == nil || found {
 			t.Errorf("%q: found %v, %v", name, found, err)
 		}
 	}

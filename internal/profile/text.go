@@ -51,6 +51,21 @@ func Without(text string, f File, name string) string {
 	return kept.String() + doubtful.String()
 }
 
+// mark is the first line of a profile that With adds.
+const mark = "# made by hubspoke-chain\n"
+
+// Own tells whether the text of a file has the profile as With adds one.
+func Own(text string, f File, name string) bool {
+	header := false
+	for line := range strings.Lines(text) {
+		if header && line == mark {
+			return true
+		}
+		header = f.heads(line, name)
+	}
+	return false
+}
+
 // With adds the profile at the end of the text of a file. A value that would not be read back as it is, one with
 // a line end or one that begins a comment for example, is refused without being shown, since it may be secret.
 func With(text string, f File, name string, settings ...Setting) (string, error) {
@@ -62,7 +77,7 @@ func With(text string, f File, name string, settings ...Setting) (string, error)
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "[%s]\n", f.header(name))
+	fmt.Fprintf(&b, "[%s]\n%s", f.header(name), mark)
 	for _, s := range settings {
 		if s.Value == "" || s.Value != strings.TrimSpace(s.Value) || strings.ContainsAny(s.Value, "\r\n\x00") ||
 			strings.HasPrefix(s.Value, "#") || strings.HasPrefix(s.Value, ";") || strings.Contains(s.Value, " #") || strings.Contains(s.Value, " ;") {

@@ -83,15 +83,18 @@ func TestWith(t *testing.T) {
 		name string
 		want string
 	}{
-		{"", Config, "deploy", "[profile deploy]\nregion = us-east-1\n"},
-		{"", Config, "default", "[default]\nregion = us-east-1\n"},
-		{"", Credentials, "deploy", "[deploy]\nregion = us-east-1\n"},
-		{"[x]", Credentials, "deploy", "[x]\n\n[deploy]\nregion = us-east-1\n"},
-		{people, Config, "deploy", people + "\n\n[profile deploy]\nregion = us-east-1\n"},
+		{"", Config, "deploy", "[profile deploy]\n# made by hubspoke-chain\nregion = us-east-1\n"},
+		{"", Config, "default", "[default]\n# made by hubspoke-chain\nregion = us-east-1\n"},
+		{"", Credentials, "deploy", "[deploy]\n# made by hubspoke-chain\nregion = us-east-1\n"},
+		{"[x]", Credentials, "deploy", "[x]\n\n[deploy]\n# made by hubspoke-chain\nregion = us-east-1\n"},
+		{people, Config, "deploy", people + "\n\n[profile deploy]\n# made by hubspoke-chain\nregion = us-east-1\n"},
 	} {
 		got, err := With(test.text, test.file, test.name, Setting{"region", "us-east-1"})
 		if err != nil || got != test.want {
 			t.Errorf("%q: got %q, %v, want %q", test.text, got, err, test.want)
+		}
+		if !Own(got, test.file, test.name) || Own(people, test.file, test.name) {
+			t.Errorf("%q: whose the profile is, is not told", got)
 		}
 		if !Has(got, test.file, test.name) || Without(got, test.file, test.name) == got {
 			t.Errorf("%q is not read back", got)
