@@ -379,7 +379,7 @@ func TestStopped(t *testing.T) {
 		_, _, err := s.run(t.Context())
 		waiting <- err
 	}()
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // for it to wait for the lock; nothing tells that it does
 	cancel()
 	if err := <-stopped; err == nil {
 		t.Error("the call that was stopped has credentials")
@@ -399,7 +399,7 @@ func TestThousand(t *testing.T) {
 		faults []string
 	}{
 		{1000, []string{"sts:AssumeRoleWithWebIdentity:delay:1:100ms"}},
-		{atOnce, []string{"issuer:token:delay:1:500ms", "sts:AssumeRoleWithWebIdentity:throttle"}},
+		{atOnce, []string{"issuer:token:delay:1:3s", "sts:AssumeRoleWithWebIdentity:throttle"}},
 	} {
 		s := newScene(t)
 		for _, text := range test.faults {

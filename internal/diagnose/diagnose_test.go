@@ -219,7 +219,7 @@ func TestCauses(t *testing.T) {
 		{"no time for AWS", &hop.Error{Stage: hop.StageHub, Err: context.DeadlineExceeded}, nil, "AWS STS was too slow, or something on the way drops what is sent to it"},
 		{"no name", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: lookup sts: no such host")}, nil, "the name of AWS STS is not known to the runner's DNS"},
 		{"no answer", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: refused")}, nil, unreached + "AWS STS"},
-		{"no proxy's refusal without a proxy", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: Forbidden")}, nil, unreached + "AWS STS"},
+		{"no proxy's refusal without a proxy", &hop.Error{Stage: hop.StageHub, Err: errors.New("no answer from sts: the proxy refused to connect (HTTP 403)")}, nil, unreached + "AWS STS"},
 		{"cut short", &hop.Error{Stage: hop.StageHub, Status: 200, Err: errors.New("the answer was cut short (HTTP 200)")}, nil, unreached + "AWS STS"},
 		{"gateway", &hop.Error{Stage: hop.StageHub, Status: 502, Err: errors.New("x")}, nil, trouble},
 		{"no time to export", &hop.Error{Stage: hop.StageExport, Err: context.DeadlineExceeded}, nil, "the step's time was over when AWS had answered"},
@@ -318,7 +318,7 @@ func FuzzExplain(f *testing.F) {
 	} {
 		for stage := range 4 {
 			f.Add(stage, code, user+"sts:TagSession because no session policy allows\x00", 403, subjects[i%len(subjects)], "https://x/y\n", strings.Repeat("v", i*300))
-			f.Add(stage, code, "no answer from x: Forbidden", 0, subjects[(i+1)%len(subjects)], "", "http://\x1b")
+			f.Add(stage, code, "no answer from x: the proxy refused to connect (HTTP 403)", 0, subjects[(i+1)%len(subjects)], "", "http://\x1b")
 		}
 	}
 	f.Fuzz(func(t *testing.T, stage int, code, message string, status int, subject, issuer, value string) {

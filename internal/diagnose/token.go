@@ -169,9 +169,8 @@ func (e explainer) unreachable(what string) Explanation {
 	if errors.As(e.failure, &certificate) {
 		return e.disbelieved(what, certificate)
 	}
-	// What net/http makes of a proxy that refuses CONNECT is the text of its status and nothing else.
-	proxyRefused := e.Proxy != "" && (strings.HasSuffix(text, ": "+http.StatusText(http.StatusForbidden)) ||
-		strings.HasSuffix(text, ": "+http.StatusText(http.StatusProxyAuthRequired)) || strings.Contains(text, "proxyconnect"))
+	// proxyconnect is net/http's word for a proxy that is not reached itself.
+	proxyRefused := e.Proxy != "" && (strings.Contains(text, "the proxy refused to connect") || strings.Contains(text, "proxyconnect"))
 	slow := errors.Is(e.failure, context.DeadlineExceeded) || strings.Contains(text, "Timeout exceeded")
 	name := strings.Contains(text, "no such host")
 	return Explanation{Certain: proxyRefused, Causes: rank(

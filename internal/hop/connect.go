@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -44,6 +45,12 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 		TLSClientConfig:     tlsConfig,
 		DialContext:         dialer.DialContext,
 		TLSHandshakeTimeout: attemptTimeout,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &proxyError{answer.StatusCode}
+			}
+			return nil
+		},
 		MaxIdleConnsPerHost: maxConcurrent,
 		DisableCompression:  true,
 		// An answer has some ten short headers.
@@ -97,6 +104,14 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 		transport.DialContext = take
 	}
 	return c
+}
+
+// proxyError is a proxy that does not connect to where it was asked to. What net/http makes of it by itself is the
+// proxy's own words for its status.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refused to connect (HTTP %d)", e.status)
 }
 
 // close ends every connection, one that is still being opened ahead included.

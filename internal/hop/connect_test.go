@@ -292,7 +292,7 @@ func TestProxyFails(t *testing.T) {
 	h.Endpoint = nil // the region's
 	h.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
 	err := Run(context.Background(), h)
-	if want := "assuming hub role " + hubRole + ": no answer from sts.us-east-1.amazonaws.com: Proxy Authentication Required"; text(err) != want {
+	if want := "assuming hub role " + hubRole + ": no answer from sts.us-east-1.amazonaws.com: the proxy refused to connect (HTTP 407)"; text(err) != want {
 		t.Errorf("got  %s\nwant %s", text(err), want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -57,7 +58,8 @@ func (h Hop) open(ctx context.Context) (*client, error) {
 
 func (c *client) close() { c.conn.close() }
 
-// newRetryer retries what the SDK retries and two things more, but no certificate that is not believed. Each call has one of its own: the SDK's bucket of
+// newRetryer retries what the SDK retries and two things more, but no certificate that is not believed and no
+// proxy that forbids. Each call has one of its own: the SDK's bucket of
 // retry tokens is for one caller that runs on and on, and a hundred spokes would empty it at the first
 // burst of throttling.
 func newRetryer(attempts int) *retry.Standard {
@@ -67,6 +69,10 @@ func newRetryer(attempts int) *retry.Standard {
 			// The same server shows the same certificate again.
 			var certificate *tls.CertificateVerificationError
 			if errors.As(err, &certificate) {
+				return aws.FalseTernary
+			}
+			var proxy *proxyError // what a proxy forbids, or wants a password for, it will not allow the next time
+			if errors.As(err, &proxy) && proxy.status < http.StatusInternalServerError {
 				return aws.FalseTernary
 			}
 			// STS could not fetch GitHub's keys: passes by itself, and is the usual flake of this call.

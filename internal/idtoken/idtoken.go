@@ -47,6 +47,12 @@ func New(getenv func(string) string, proxy func(*url.URL) (*url.URL, error), roo
 		Proxy:                  func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		MaxResponseHeaderBytes: maxHeader,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &proxyError{answer.StatusCode}
+			}
+			return nil
+		},
 		// One request needs no HTTP/2, and GODEBUG=http2debug of an earlier step would print the token.
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
@@ -133,6 +139,13 @@ func (m Minter) once(ctx context.Context, audience string) (string, *Error) {
 	return token, nil
 }
 
+// proxyError is a proxy that does not connect to where it was asked to.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refused to connect (HTTP %d)", e.status)
+}
+
 // classify decides what is worth another attempt.
 func classify(err error) *Error {
 	var missing *githubactions.EnvMissingError
@@ -159,7 +172,8 @@ func classify(err error) *Error {
 			return &Error{Err: fmt.Errorf("what %s answered is not HTTP", endpoint), isRetryable: true}
 		}
 		var certificate *tls.CertificateVerificationError // the same server shows the same again
-		final := noAnswer.Op == "parse" || errors.As(err, &certificate)
+		var proxy *proxyError                             // what it forbids, or wants a password for, it will not allow the next time
+		final := noAnswer.Op == "parse" || errors.As(err, &certificate) || errors.As(err, &proxy) && proxy.status < http.StatusInternalServerError
 		return &Error{Err: fmt.Errorf("no answer from %s: %w", endpoint, noAnswer.Err), isRetryable: !final}
 	}
 	// A body that breaks off or stalls is a lost connection; one that is whole but not JSON is final.
