@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -89,21 +90,32 @@ func BenchmarkHop(b *testing.B) {
 	b.ReportMetric(step.Seconds()/bare.Seconds(), "step/bare")
 }
 
-// BenchmarkSpokes runs the whole step for a hundred spokes, and in turn for one of them, and reports how much longer
-// the hundred take. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
+// BenchmarkSpokes runs the whole step for several spokes, and in turn for one of them, and reports how much longer
+// they take. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
 // everything else, so there the spread between runs is large.
 //
 //	go test -run '^$' -bench BenchmarkSpokes ./internal/action
 func BenchmarkSpokes(b *testing.B) {
-	b.Run("plain", func(b *testing.B) { benchmarkSpokes(b, 0) })
-	b.Run("throttled", func(b *testing.B) { benchmarkSpokes(b, 20) })
+	for _, spokes := range []int{1, 10, 50, 100} {
+		b.Run(fmt.Sprintf("plain/%d", spokes), func(b *testing.B) { benchmarkSpokes(b, spokes, false, 0) })
+	}
+	b.Run("tls/100", func(b *testing.B) { benchmarkSpokes(b, 100, true, 0) })
+	b.Run("throttled/100", func(b *testing.B) { benchmarkSpokes(b, 100, false, 20) })
 }
 
-func benchmarkSpokes(b *testing.B, throttled int) {
-	const spokes = 100
+func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 	l := manyAccounts(b, spokes, func(int) string { return "deploy" })
 	var issuerCount, stsCount counter
-	issuer, sts := issuerCount.serve(b, l.Issuer()), stsCount.serve(b, l.STS())
+	issuer, sts := issuerCount.serve(b, l.Issuer()), ""
+	authority := ""
+	if secure {
+		server := stsCount.server(l.STS())
+		server.StartTLS()
+		b.Cleanup(server.Close)
+		sts, authority = server.URL, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	} else {
+		sts = stsCount.serve(b, l.STS())
+	}
 	job, err := l.Job("staging")
 	if err != nil {
 		b.Fatal(err)
@@ -112,6 +124,7 @@ func benchmarkSpokes(b *testing.B, throttled int) {
 		temp := filepath.Join(b.TempDir(), "_temp")
 		env := l.RequestEnv(issuer, job)
 		env["INPUT_AWS-REGION"], env["INPUT_HUB-ROLE-TO-ASSUME"], env["INPUT_STS-ENDPOINT"] = "us-east-1", hubRole, sts
+		env["INPUT_CA-BUNDLE"] = authority
 		for i := range n {
 			env["INPUT_SPOKES"] += fmt.Sprintf("p%d = arn:aws:iam::3%011d:role/deploy\n", i, i)
 		}
@@ -151,9 +164,9 @@ func benchmarkSpokes(b *testing.B, throttled int) {
 	}
 	b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
 	b.ReportMetric(float64(connections)/float64(b.N), "connections/op")
-	b.ReportMetric(many.Seconds()*1000/float64(b.N), "ms/100-spokes")
-	b.ReportMetric(one.Seconds()*1000/float64(b.N), "ms/1-spoke")
-	b.ReportMetric(many.Seconds()/one.Seconds(), "100-spokes/1-spoke")
+	b.ReportMetric(many.Seconds()*1000/float64(b.N), "ms/spokes")
+	b.ReportMetric(one.Seconds()*1000/float64(b.N), "ms/one")
+	b.ReportMetric(many.Seconds()/one.Seconds(), "spokes/one")
 }
 
 // manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role each.
@@ -191,6 +204,13 @@ const (
 type counter struct{ requests, connections atomic.Int64 }
 
 func (c *counter) serve(b testing.TB, h http.Handler) string {
+	server := c.server(h)
+	server.Start()
+	b.Cleanup(server.Close)
+	return server.URL
+}
+
+func (c *counter) server(h http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)
 		time.Sleep(answerDelay)
@@ -201,9 +221,7 @@ func (c *counter) serve(b testing.TB, h http.Handler) string {
 			c.connections.Add(1)
 		}
 	}
-	server.Start()
-	b.Cleanup(server.Close)
-	return server.URL
+	return server
 }
 
 // bareHop is the floor: three requests, two connections, no checks, no log, no files.

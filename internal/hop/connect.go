@@ -35,8 +35,9 @@ func openConnection(ctx context.Context, endpoint *url.URL, proxy func(*url.URL)
 	c := &connection{stop: stop}
 	dialer := &net.Dialer{Timeout: attemptTimeout}
 	// STS speaks HTTP/1.1, so no ALPN is offered. No ServerName: each connection takes it from its own address, and
-	// to an https proxy that is another one.
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	// to an https proxy that is another one. Many spokes have many connections to one host, which resume the session
+	// of the first: that saves both sides the certificate.
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	dial := dialer.DialContext
 	if endpoint.Scheme == "https" {
 		dial = (&tls.Dialer{NetDialer: dialer, Config: tlsConfig}).DialContext
