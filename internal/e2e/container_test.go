@@ -40,7 +40,7 @@ func TestHop(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, c.job)
+			s := newScene(t, c.job, lab.Options{})
 			step := s.start(t, c.with)
 			box := container(t)
 			box.OldTemp = c.oldTemp
@@ -96,7 +96,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, c.job)
+			s := newScene(t, c.job, lab.Options{})
 			step := s.start(t, c.with)
 			result := s.end(t, step, container(t), 1)
 			checkFailure(t, step, result, c.error)
@@ -120,7 +120,7 @@ func checkFailure(t *testing.T, step *runner.Step, result runner.Result, want st
 // the spoke's, and looks at the container before that.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "staging")
+	s := newScene(t, "staging", lab.Options{})
 	s.lab.Fail(lab.Fault{Service: "sts", Action: "AssumeRole", Kind: "hang", Times: -1})
 	step := s.start(t, nil)
 	box := container(t)

@@ -116,13 +116,13 @@ func must(t *testing.T, program string, args ...string) string {
 }
 
 // startLab starts a lab of its own for the test. It listens on loopback only.
-func startLab(t *testing.T) (*lab.Lab, *lab.Servers) {
+func startLab(t *testing.T, options lab.Options) (*lab.Lab, *lab.Servers) {
 	t.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lab.New(world, lab.Options{})
+	l := lab.New(world, options)
 	servers, err := l.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func TestWorkflows(t *testing.T) {
 	t.Cleanup(func() { must(t, "docker", "image", "rm", "act-dockeraction:latest") }) // act's name for an action at ./
 	for file, c := range tests {
 		t.Run(file, func(t *testing.T) {
-			l, servers := startLab(t)
+			l, servers := startLab(t, lab.Options{})
 			repository := copyCheckout(t)
 			write := func(name, text string) {
 				path := filepath.Join(repository, name)
