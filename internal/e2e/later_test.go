@@ -19,7 +19,20 @@ import (
 
 // What comes behind the step in its job.
 
-// asRunner has the rest of a host step's script run as the runner's user, who is in no group besides.
+// startContainer gives the job a container.
+func (s *scene) startContainer(t *testing.T) {
+	t.Helper()
+	box := container(t)
+	if err := s.runner.StartContainer(t.Context(), runner.JobContainer{
+		Image: goImage, Name: box.Name + "_job", Label: run, Options: box.Options, Environ: box.Environ,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.inContainer = true
+}
+
+// asRunner has a script run as the runner's user on the host, who is in no group besides. In the job's container it
+// runs as root.
 func (s *scene) asRunner(script string) string {
 	return s.as("", script)
 }
@@ -31,7 +44,7 @@ func (s *scene) withTools(script string) string {
 }
 
 func (s *scene) as(options, script string) string {
-	if s.runner.Owner == 0 {
+	if s.runner.Owner == 0 || s.inContainer {
 		return script
 	}
 	return fmt.Sprintf("[ \"$(id -u)\" -ne 0 ] || exec setpriv --reuid %[1]d --regid %[1]d --clear-groups %[2]ssh -e \"$0\"\n%[3]s", s.runner.Owner, options, script)

@@ -22,6 +22,8 @@ type scene struct {
 	lab     *lab.Lab
 	servers *lab.Servers
 	runner  *runner.Job
+
+	inContainer bool // the job has a container, in which its scripts run
 }
 
 func newScene(t *testing.T, job string, options lab.Options) *scene {
@@ -34,7 +36,7 @@ func newScene(t *testing.T, job string, options lab.Options) *scene {
 	}
 	maps.Copy(r.Env, requestEnv(t, l, servers, job))
 	r.Env["AWS_ENDPOINT_URL_STS"] = servers.STSURL // for the AWS CLI; the action takes it from its input alone
-	s := &scene{l, servers, r}
+	s := &scene{lab: l, servers: servers, runner: r}
 	if os.Getuid() == 0 {
 		r.Owner = runnerUID
 		s.giveToRunner(t, root)
