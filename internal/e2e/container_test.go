@@ -117,48 +117,59 @@ func checkFailure(t *testing.T, step *runner.Step, result runner.Result, want st
 }
 
 // TestCancel cancels the step at its most delicate moment, when it has the hub's credentials and waits for
-// the spoke's, and looks at the container before that.
+// the spoke's, and looks at the container before that. Nothing is left then, and the post stage is not run.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "staging", lab.Options{})
-	s.lab.Fail(lab.Fault{Service: "sts", Action: "AssumeRole", Kind: "hang", Times: -1})
-	step := s.start(t, nil)
-	box := container(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var (
-		status int
-		stderr string
-		err    error
-	)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		status, stderr, err = step.RunContainer(ctx, box)
-	}()
-	for s.lab.Counts()["sts"].Requests < 2 {
-		select {
-		case <-done:
-			t.Fatalf("the step ended before it was cancelled: %v, %s\n%s", err, stderr, step.Log.Shown())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	s.inspect(t, box.Name)
+	for name, with := range map[string]map[string]string{"variables": nil, "profile": {"auto-refresh": "true"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "staging", lab.Options{})
+			s.lab.Fail(lab.Fault{Service: "sts", Action: "AssumeRole", Kind: "hang", Times: -1})
+			step := s.start(t, with)
+			box := container(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var (
+				status int
+				stderr string
+				err    error
+			)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				status, stderr, err = step.RunContainer(ctx, box)
+			}()
+			for s.lab.Counts()["sts"].Requests < 2 {
+				select {
+				case <-done:
+					t.Fatalf("the step ended before it was cancelled: %v, %s\n%s", err, stderr, step.Log.Shown())
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+			s.inspect(t, box.Name)
+			if made := s.folders(t); len(made) != len(with) {
+				t.Errorf("the step has made %q by then", made)
+			}
 
-	cancelled := time.Now()
-	cancel()
-	<-done
-	// The runner follows its SIGINT up with SIGTERM after 7.5 s and kills after 10 (ProcessInvoker.cs); on the
-	// first signal already the step has to end.
-	if took := time.Since(cancelled); took > 5*time.Second {
-		t.Errorf("the step ended %s after it was cancelled", took)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkFailure(t, step, s.check(t, step, status, stderr, 1), "interrupt")
-	if left := must(t, "docker", "ps", "--all", "--quiet", "--filter", "name="+box.Name); left != "" {
-		t.Errorf("the container %s is still there", left)
+			cancelled := time.Now()
+			cancel()
+			<-done
+			// The runner follows its SIGINT up with SIGTERM after 7.5 s and kills after 10 (ProcessInvoker.cs); on the
+			// first signal already the step has to end.
+			if took := time.Since(cancelled); took > 5*time.Second {
+				t.Errorf("the step ended %s after it was cancelled", took)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFailure(t, step, s.check(t, step, status, stderr, 1), "interrupt")
+			if left := must(t, "docker", "ps", "--all", "--quiet", "--filter", "name="+box.Name); left != "" {
+				t.Errorf("the container %s is still there", left)
+			}
+			if logs := s.finish(t); len(logs) > 0 {
+				t.Errorf("post steps ran: %q", logs)
+			}
+		})
 	}
 }
 
