@@ -116,6 +116,26 @@ func checkFailure(t *testing.T, step *runner.Step, result runner.Result, want st
 	}
 }
 
+// TestSpokes has two spokes in one step: one token, one hub session, and a request for each.
+func TestSpokes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "staging", lab.Options{})
+	step := s.start(t, map[string]string{
+		"role-to-assume": "", "spokes": "staging = " + stagingRole + "\nproduction = " + productionRole + " eu-central-1",
+	})
+	result := s.end(t, step, container(t), 0)
+	s.checkFolders(t)
+	want := []string{"AWS_CONFIG_FILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_SDK_LOAD_CONFIG", "AWS_SHARED_CREDENTIALS_FILE", "HUBSPOKE_CHAIN_CLEAN_UP"}
+	if got := names(result.Env); !slices.Equal(got, want) {
+		t.Errorf("exported %q, want %q", got, want)
+	}
+	counts := s.lab.Counts()
+	if got := counts["issuer"].Requests + counts["sts"].Requests; got != 4 {
+		t.Errorf("%d requests for two spokes, want 4", got)
+	}
+	s.finish(t)
+}
+
 // TestCancel cancels the step at its most delicate moment, when it has the hub's credentials and waits for
 // the spoke's, and looks at the container before that. Nothing is left then, and the post stage is not run.
 func TestCancel(t *testing.T) {

@@ -26,6 +26,7 @@ const checkout = "../.." // the root of the repository, from here
 const (
 	hubRole         = "arn:aws:iam::123456789012:role/github-actions-hub"
 	stagingRole     = "arn:aws:iam::222222222222:role/deploy-staging"
+	productionRole  = "arn:aws:iam::333333333333:role/deploy-production"
 	untaggedRole    = "arn:aws:iam::444444444444:role/shared-services" // its trust policy lacks sts:TagSession
 	sessionName     = "gh-9876543210-1"                                // of the lab's job
 	stagingSession  = "arn:aws:sts::222222222222:assumed-role/deploy-staging/" + sessionName

@@ -67,8 +67,15 @@ func (s *scene) start(t *testing.T, with map[string]string) *runner.Step {
 	t.Helper()
 	inputs := map[string]string{
 		"aws-region": "us-east-1", "hub-role-to-assume": hubRole, "role-to-assume": stagingRole,
-		"sts-endpoint": s.servers.STSURL,
 	}
+	maps.Copy(inputs, with)
+	return s.use(t, inputs)
+}
+
+// use starts a step with these inputs, and the lab's STS.
+func (s *scene) use(t *testing.T, with map[string]string) *runner.Step {
+	t.Helper()
+	inputs := map[string]string{"sts-endpoint": s.servers.STSURL}
 	maps.Copy(inputs, with)
 	step, err := s.runner.Start(readAction(t), inputs, nil)
 	if err != nil {
