@@ -42,8 +42,10 @@ if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
   busybox=$(find "$stage/deb" -name busybox -type f -perm -u+x | head -n 1)
 fi
 cp "$busybox" "$stage/root/bin/busybox"
-ln -s busybox "$stage/root/bin/sh"
-ln -s busybox "$stage/root/bin/ln"
+# What the Dockerfile runs, and what the image needs to be a job's container in internal/e2e.
+for command in sh ln sed tail; do
+  ln -s busybox "$stage/root/bin/$command"
+done
 cp -L "$certificates" "$stage/root$certificates"
 
 # Downloaded afresh into a cache of its own, from this machine's cache where it has them, so that the image holds the

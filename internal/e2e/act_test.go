@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/lab"
 )
 
 // TestAct runs a workflow that uses the checkout as its action under act, with its host as the runner.
 func TestAct(t *testing.T) {
 	t.Parallel()
-	l, servers := startLab(t)
+	l, servers := startLab(t, lab.Options{})
 	repository := copyCheckout(t)
 	home := t.TempDir()
 	cache := filepath.Join(home, "act") // act writes the command files below it, and tells the container their host paths

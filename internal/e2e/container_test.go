@@ -40,7 +40,7 @@ func TestHop(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, c.job)
+			s := newScene(t, c.job, lab.Options{})
 			step := s.start(t, c.with)
 			box := container(t)
 			box.OldTemp = c.oldTemp
@@ -96,7 +96,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, c.job)
+			s := newScene(t, c.job, lab.Options{})
 			step := s.start(t, c.with)
 			result := s.end(t, step, container(t), 1)
 			checkFailure(t, step, result, c.error)
@@ -116,49 +116,80 @@ func checkFailure(t *testing.T, step *runner.Step, result runner.Result, want st
 	}
 }
 
+// TestSpokes has two spokes in one step: one token, one hub session, and a request for each.
+func TestSpokes(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "staging", lab.Options{})
+	step := s.start(t, map[string]string{
+		"role-to-assume": "", "spokes": "staging = " + stagingRole + "\nproduction = " + productionRole + " eu-central-1",
+	})
+	result := s.end(t, step, container(t), 0)
+	s.checkFolders(t)
+	want := []string{"AWS_CONFIG_FILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_SDK_LOAD_CONFIG", "AWS_SHARED_CREDENTIALS_FILE", "HUBSPOKE_CHAIN_CLEAN_UP"}
+	if got := names(result.Env); !slices.Equal(got, want) {
+		t.Errorf("exported %q, want %q", got, want)
+	}
+	counts := s.lab.Counts()
+	if got := counts["issuer"].Requests + counts["sts"].Requests; got != 4 {
+		t.Errorf("%d requests for two spokes, want 4", got)
+	}
+	s.finish(t)
+}
+
 // TestCancel cancels the step at its most delicate moment, when it has the hub's credentials and waits for
-// the spoke's, and looks at the container before that.
+// the spoke's, and looks at the container before that. Nothing is left then, and the post stage is not run.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "staging")
-	s.lab.Fail(lab.Fault{Service: "sts", Action: "AssumeRole", Kind: "hang", Times: -1})
-	step := s.start(t, nil)
-	box := container(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var (
-		status int
-		stderr string
-		err    error
-	)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		status, stderr, err = step.RunContainer(ctx, box)
-	}()
-	for s.lab.Counts()["sts"].Requests < 2 {
-		select {
-		case <-done:
-			t.Fatalf("the step ended before it was cancelled: %v, %s\n%s", err, stderr, step.Log.Shown())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	s.inspect(t, box.Name)
+	for name, with := range map[string]map[string]string{"variables": nil, "profile": {"auto-refresh": "true"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "staging", lab.Options{})
+			s.lab.Fail(lab.Fault{Service: "sts", Action: "AssumeRole", Kind: "hang", Times: -1})
+			step := s.start(t, with)
+			box := container(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var (
+				status int
+				stderr string
+				err    error
+			)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				status, stderr, err = step.RunContainer(ctx, box)
+			}()
+			for s.lab.Counts()["sts"].Requests < 2 {
+				select {
+				case <-done:
+					t.Fatalf("the step ended before it was cancelled: %v, %s\n%s", err, stderr, step.Log.Shown())
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+			s.inspect(t, box.Name)
+			if made := s.folders(t); len(made) != len(with) {
+				t.Errorf("the step has made %q by then", made)
+			}
 
-	cancelled := time.Now()
-	cancel()
-	<-done
-	// The runner follows its SIGINT up with SIGTERM after 7.5 s and kills after 10 (ProcessInvoker.cs); on the
-	// first signal already the step has to end.
-	if took := time.Since(cancelled); took > 5*time.Second {
-		t.Errorf("the step ended %s after it was cancelled", took)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkFailure(t, step, s.check(t, step, status, stderr, 1), "interrupt")
-	if left := must(t, "docker", "ps", "--all", "--quiet", "--filter", "name="+box.Name); left != "" {
-		t.Errorf("the container %s is still there", left)
+			cancelled := time.Now()
+			cancel()
+			<-done
+			// The runner follows its SIGINT up with SIGTERM after 7.5 s and kills after 10 (ProcessInvoker.cs); on the
+			// first signal already the step has to end.
+			if took := time.Since(cancelled); took > 5*time.Second {
+				t.Errorf("the step ended %s after it was cancelled", took)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFailure(t, step, s.check(t, step, status, stderr, 1), "interrupt")
+			if left := must(t, "docker", "ps", "--all", "--quiet", "--filter", "name="+box.Name); left != "" {
+				t.Errorf("the container %s is still there", left)
+			}
+			if logs := s.finish(t); len(logs) > 0 {
+				t.Errorf("post steps ran: %q", logs)
+			}
+		})
 	}
 }
 

@@ -26,6 +26,7 @@ const checkout = "../.." // the root of the repository, from here
 const (
 	hubRole         = "arn:aws:iam::123456789012:role/github-actions-hub"
 	stagingRole     = "arn:aws:iam::222222222222:role/deploy-staging"
+	productionRole  = "arn:aws:iam::333333333333:role/deploy-production"
 	untaggedRole    = "arn:aws:iam::444444444444:role/shared-services" // its trust policy lacks sts:TagSession
 	sessionName     = "gh-9876543210-1"                                // of the lab's job
 	stagingSession  = "arn:aws:sts::222222222222:assumed-role/deploy-staging/" + sessionName
@@ -116,13 +117,13 @@ func must(t *testing.T, program string, args ...string) string {
 }
 
 // startLab starts a lab of its own for the test. It listens on loopback only.
-func startLab(t *testing.T) (*lab.Lab, *lab.Servers) {
+func startLab(t *testing.T, options lab.Options) (*lab.Lab, *lab.Servers) {
 	t.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lab.New(world, lab.Options{})
+	l := lab.New(world, options)
 	servers, err := l.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -21,42 +22,64 @@ type scene struct {
 	lab     *lab.Lab
 	servers *lab.Servers
 	runner  *runner.Job
+
+	inContainer bool // the job has a container, in which its scripts run
 }
 
-func newScene(t *testing.T, job string) *scene {
+func newScene(t *testing.T, job string, options lab.Options) *scene {
 	t.Helper()
-	l, servers := startLab(t)
-	r, err := runner.NewJob(t.TempDir())
+	l, servers := startLab(t, options)
+	root := t.TempDir()
+	r, err := runner.NewJob(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	maps.Copy(r.Env, requestEnv(t, l, servers, job))
-	return &scene{l, servers, r}
+	r.Env["AWS_ENDPOINT_URL_STS"] = servers.STSURL // for the AWS CLI; the action takes it from its input alone
+	s := &scene{lab: l, servers: servers, runner: r}
+	if os.Getuid() == 0 {
+		r.Owner = runnerUID
+		s.giveToRunner(t, root)
+	}
+	return s
 }
 
-// runnerUID is the user that the runner runs as on GitHub's machines.
+// runnerUID is the user that the runner runs as on GitHub's machines. The containers run as root and the runner
+// does not. Where the tests do not run as root, whoever runs them is the runner's user.
 const runnerUID = 1001
+
+// giveToRunner gives a directory and all in it to the runner's user, who must get there too: what the testing package
+// makes above it is closed.
+func (s *scene) giveToRunner(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, runnerUID, runnerUID))
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // start starts a step that hops to staging, with these inputs on top.
 func (s *scene) start(t *testing.T, with map[string]string) *runner.Step {
 	t.Helper()
 	inputs := map[string]string{
 		"aws-region": "us-east-1", "hub-role-to-assume": hubRole, "role-to-assume": stagingRole,
-		"sts-endpoint": s.servers.STSURL,
 	}
+	maps.Copy(inputs, with)
+	return s.use(t, inputs)
+}
+
+// use starts a step with these inputs, and the lab's STS.
+func (s *scene) use(t *testing.T, with map[string]string) *runner.Step {
+	t.Helper()
+	inputs := map[string]string{"sts-endpoint": s.servers.STSURL}
 	maps.Copy(inputs, with)
 	step, err := s.runner.Start(readAction(t), inputs, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	// The container runs as root, the files are the runner's. Where the tests do not run as root, they are
-	// not root's already.
-	if os.Getuid() == 0 {
-		for _, path := range commandFiles(step) {
-			if err := os.Chown(path, runnerUID, runnerUID); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 	return step
 }
@@ -153,8 +176,7 @@ func value(pairs []runner.Pair, name string) string {
 // callerIdentity asks the AWS CLI who it is, with the environment of a later step.
 func (s *scene) callerIdentity(t *testing.T) string {
 	t.Helper()
-	command := exec.Command("aws", "sts", "get-caller-identity", "--endpoint-url", s.servers.STSURL,
-		"--query", "Arn", "--output", "text")
+	command := exec.Command("aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(s.runner.Temp, "_github_home")}
 	for name, value := range s.runner.Env {
 		command.Env = append(command.Env, name+"="+value)
