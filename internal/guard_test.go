@@ -195,3 +195,37 @@ func TestRules(t *testing.T) {
 		t.Errorf("%d Go files read: %v", files, err)
 	}
 }
+
+// TestSecurityPage holds docs/security.md to the tests that it names: each is there under that name.
+func TestSecurityPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		tests.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z]+|(?:script|failures)/[a-z-]+\\.txtar)`").FindAllStringSubmatch(string(page), -1)
+	for _, n := range named {
+		if strings.HasSuffix(n[1], ".txtar") {
+			if _, err := os.Stat(filepath.Join(root, "cmd", "hubspoke-chain", "testdata", n[1])); err != nil {
+				t.Error(err)
+			}
+		} else if !strings.Contains(tests.String(), "\nfunc "+n[1]+"(") {
+			t.Errorf("there is no test %s", n[1])
+		}
+	}
+	if sections, shown := strings.Count(string(page), "\n### "), strings.Count(string(page), "\nShown by: "); len(named) < 30 || shown != sections {
+		t.Errorf("%d tests are named, and %d of %d attackers are shown by any", len(named), shown, sections)
+	}
+}
