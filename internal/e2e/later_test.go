@@ -40,14 +40,16 @@ func (s *scene) asRunner(script string) string {
 // withTools is asRunner for what uses the AWS CLI, which may be installed where the runner's user does not get to:
 // the user may read everything. Writing and running is as before.
 func (s *scene) withTools(script string) string {
-	return s.as("--inh-caps +dac_read_search --ambient-caps +dac_read_search ", "export AWS_MAX_ATTEMPTS=1 # a retry would hide a failure\n"+script)
+	const readAll = "--inh-caps +dac_read_search --ambient-caps +dac_read_search "
+	return s.as(readAll, "export AWS_MAX_ATTEMPTS=1 # a retry would hide a failure\n"+script)
 }
 
 func (s *scene) as(options, script string) string {
 	if s.runner.Owner == 0 || s.inContainer {
 		return script
 	}
-	return fmt.Sprintf("[ \"$(id -u)\" -ne 0 ] || exec setpriv --reuid %[1]d --regid %[1]d --clear-groups %[2]ssh -e \"$0\"\n%[3]s", s.runner.Owner, options, script)
+	user := fmt.Sprintf("setpriv --reuid %[1]d --regid %[1]d --clear-groups %[2]s", s.runner.Owner, options)
+	return `[ "$(id -u)" -ne 0 ] || exec ` + user + ` sh -e "$0"` + "\n" + script
 }
 
 // script starts a run: step.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,11 +96,10 @@ func removeContainers() error {
 
 // output runs a command and gives its standard output, trimmed. The error holds what it said on both streams.
 func output(command *exec.Cmd) (string, error) {
-	var stdout, both strings.Builder
-	command.Stdout = io.MultiWriter(&stdout, &both)
-	command.Stderr = &both
+	var stdout, stderr strings.Builder // a goroutine writes to each
+	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", command, err, both.String())
+		return "", fmt.Errorf("%s: %w\n%s%s", command, err, stdout.String(), stderr.String())
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
