@@ -28,20 +28,21 @@ type stage struct {
 
 // openLab starts a lab on loopback. An empty name takes the world that is built in, examples/lab.
 func openLab(world string, o lab.Options) (*lab.Lab, *lab.Servers, error) {
-	files, name := examples.Lab, "lab/world.json"
-	var w *lab.World
-	var err error
-	if world == "" {
-		w, err = lab.ReadWorld(files, name)
-	} else {
-		w, err = lab.ReadWorld(os.DirFS(filepath.Dir(world)), filepath.Base(world))
-	}
+	w, err := openWorld(world)
 	if err != nil {
 		return nil, nil, err
 	}
 	l := lab.New(w, o)
 	servers, err := l.Start()
 	return l, servers, err
+}
+
+// openWorld reads a world. An empty name takes the one that is built in, examples/lab.
+func openWorld(world string) (*lab.World, error) {
+	if world == "" {
+		return lab.ReadWorld(examples.Lab, "lab/world.json")
+	}
+	return lab.ReadWorld(os.DirFS(filepath.Dir(world)), filepath.Base(world))
 }
 
 // openStage starts a lab and builds the action from the module that the current directory is in.

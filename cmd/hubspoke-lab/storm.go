@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/hubspoke-chain/internal/cli"
+	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/storm"
+)
+
+func stormCommand() cli.Command {
+	return cli.Command{
+		Name:    "storm",
+		Summary: "walk hop after hop while everything goes wrong, and check each",
+		About: `The real code walks the hops, many at a time, while the lab, the runner's files and the runner misbehave at random.
+After each hop it checks that no secret is in the log before its mask or outside its file, that the exports are complete
+or absent, that exit status and annotation agree, that nothing ran past its timeout by more than a second, and that no
+connection, file or goroutine is left. It ends at the first violation, with what replays that hop.`,
+		Examples: []string{"hubspoke-lab storm --hops 200 --seed 1"},
+		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
+			hops := flags.Int("hops", 2000, "`N` hops in this process")
+			processes := flags.Int("processes", 0, "`N` hops more, each a process that may get SIGINT, SIGTERM or SIGKILL")
+			calls := flags.Int("credential-process", 0, "`N` calls of credential-process more, on chains that they share")
+			seed := flags.Uint64("seed", 1, "`N`, of everything that is random")
+			from := flags.Int("from", 0, "`N`, the first hop, to see one again")
+			workers := flags.Int("workers", 64, "`N` hops at a time")
+			return func(ctx context.Context, _ []string, s cli.Streams) error {
+				if *hops < 0 || *processes < 0 || *calls < 0 || *from < 0 || *workers < 1 || *workers > 1000 {
+					return cli.UsageError{Err: errors.New("--hops, --processes, --credential-process and --from are 0 or more, --workers is 1 to 1000")}
+				}
+				o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: min(*workers, max(*hops, 1))}
+				return runStorm(ctx, o, *processes, *calls, s.Out)
+			}
+		},
+	}
+}
+
+func runStorm(ctx context.Context, o storm.Options, processes, calls int, out io.Writer) error {
+	stage, err := openStage(ctx, "", lab.Options{})
+	if err != nil {
+		return err
+	}
+	defer stage.close()
+	if o.World, err = openWorld(""); err != nil {
+		return err
+	}
+	o.Program = stage.binary
+	for _, part := range []struct {
+		name string
+		hops int
+		run  func(context.Context, storm.Options) (storm.Summary, error)
+	}{
+		{"hops in this process", o.Hops, storm.Run},
+		{"hops as processes", processes, storm.RunProcesses},
+		{"calls of credential-process", calls, storm.RunCalls},
+	} {
+		if part.hops == 0 {
+			continue
+		}
+		p := o
+		p.Hops, p.Dir = part.hops, filepath.Join(stage.root, strings.ReplaceAll(part.name, " ", "-"))
+		if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+			return err
+		}
+		summary, err := part.run(ctx, p)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, told(part.name, p, summary))
+	}
+	return nil
+}
+
+// told is a summary as a person reads it.
+func told(name string, o storm.Options, s storm.Summary) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s, seed %d, %d at a time, in %s: no violation\n", s.Hops, name, o.Seed, o.Workers, s.Took.Round(time.Second))
+	fmt.Fprintf(&b, "  worked %d, failed %d, cancelled or killed %d\n", s.Good, s.Failed, s.Cancelled)
+	fmt.Fprintf(&b, "  %d requests, %d retries; the longest went on for %s behind its timeout\n", s.Requests, s.Retries, s.Longest.Round(time.Millisecond))
+	var faults []string
+	for _, kind := range slices.Sorted(maps.Keys(s.Faults)) {
+		faults = append(faults, fmt.Sprintf("%s %d", kind, s.Faults[kind]))
+	}
+	if len(faults) > 0 {
+		fmt.Fprintf(&b, "  faults: %s\n", strings.Join(faults, ", "))
+	}
+	return b.String()
+}

@@ -1,0 +1,150 @@
+package storm
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// front is one service's addresses, which stay while the labs behind them come and go.
+type front struct {
+	handler     atomic.Pointer[http.Handler]
+	servers     []*http.Server
+	plain, tls  string // HOST:PORT
+	silent      net.Listener
+	certificate string // PEM
+
+	mu   sync.Mutex
+	open map[net.Conn]bool
+}
+
+var ownCertificate = sync.OnceValues(func() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "storm"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+})
+
+func newFront() (*front, error) {
+	certificate, err := ownCertificate()
+	if err != nil {
+		return nil, err
+	}
+	f := &front{open: map[net.Conn]bool{}, certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*f.handler.Load()).ServeHTTP(w, r) })
+	listen := func(secure bool) (string, error) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ConnState: f.state, ErrorLog: log.New(io.Discard, "", 0)}
+		f.servers = append(f.servers, server)
+		if secure {
+			server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+			go server.ServeTLS(listener, "", "")
+		} else {
+			go server.Serve(listener)
+		}
+		return listener.Addr().String(), nil
+	}
+	if f.plain, err = listen(false); err != nil {
+		return nil, err
+	}
+	if f.tls, err = listen(true); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	if f.silent, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	go f.listenInSilence()
+	return f, nil
+}
+
+func (f *front) close() error {
+	var errs []error
+	for _, s := range f.servers {
+		errs = append(errs, s.Close())
+	}
+	if f.silent != nil {
+		errs = append(errs, f.silent.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// serve puts a lab's service behind the front, and gives the URL by which it is reached.
+func (f *front) serve(h http.Handler, how reach) string {
+	f.handler.Store(&h)
+	switch how {
+	case securely:
+		return "https://" + f.tls
+	case refused:
+		return "http://127.0.0.1:1" // of tcpmux, which nobody serves
+	case silently:
+		return "http://" + f.silent.Addr().String()
+	case oddly:
+		return "https://" + f.plain
+	}
+	return "http://" + f.plain
+}
+
+// listenInSilence takes connections, reads what comes and says nothing.
+func (f *front) listenInSilence() {
+	for {
+		c, err := f.silent.Accept()
+		if err != nil {
+			return
+		}
+		f.state(c, http.StateNew)
+		go func() {
+			io.Copy(io.Discard, c)
+			c.Close()
+			f.state(c, http.StateClosed)
+		}()
+	}
+}
+
+func (f *front) state(c net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		f.open[c] = true
+	case http.StateClosed, http.StateHijacked:
+		delete(f.open, c)
+	}
+}
+
+// left is how many connections the client has not closed within a second.
+func (f *front) left() int {
+	for range 100 {
+		f.mu.Lock()
+		n := len(f.open)
+		f.mu.Unlock()
+		if n == 0 {
+			return 0
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.open)
+}

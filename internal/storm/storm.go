@@ -1,0 +1,273 @@
+// Package storm walks hop after hop with the real code while the lab, the files of the runner and the runner itself
+// misbehave at random, and checks after each what must hold whatever happens. It is a package of its own because the
+// command and the tests of the checks share it; it is never in the action's image.
+package storm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/org/hubspoke-chain/internal/action"
+	"github.com/org/hubspoke-chain/internal/lab"
+)
+
+// Options of a storm.
+type Options struct {
+	Hops    int    // to walk, 1 or more
+	Seed    uint64 // of everything that is random; hop N of a seed is the same whatever else is walked
+	From    int    // the first hop, counted from 0
+	Workers int    // hops at a time
+	Dir     string // for the files of the jobs, an empty directory
+	Program string // path of hubspoke-chain, for auto-refresh and for processes
+	World   *lab.World
+}
+
+// Violation is something that must never happen, and did.
+type Violation struct {
+	Hop   int
+	Seed  uint64
+	Stage string // what was going on: the weather of the hop
+	What  string
+	Log   string // of the step
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("hop %d of seed %d: %s\nthe weather: %s\nto see it again: hubspoke-lab storm --seed %d --from %d --hops 1\nits log:\n%s",
+		v.Hop, v.Seed, v.What, v.Stage, v.Seed, v.Hop, v.Log)
+}
+
+// Summary is what a storm came to.
+type Summary struct {
+	Hops, Good, Failed, Cancelled int
+	Faults                        map[string]int // that the lab was told, by kind
+	Requests, Retries             int
+	Longest                       time.Duration // of one hop beyond its timeout; 0 when none went beyond
+	Took                          time.Duration
+}
+
+// roundOf is how many hops are walked until everything stops and goroutines are counted.
+const roundOf = 1000
+
+// Run walks the hops. The error is a *Violation, or of what could not be set up.
+func Run(ctx context.Context, o Options) (Summary, error) {
+	start := time.Now()
+	total := Summary{Faults: map[string]int{}}
+	var workers []*worker
+	for i := range o.Workers {
+		w, err := newWorker(o, i)
+		if err != nil {
+			return total, err
+		}
+		defer w.close()
+		workers = append(workers, w)
+	}
+	if _, err := workers[0].walk(ctx, -1, calm()); err != nil { // what is made once and kept, before goroutines are counted
+		return total, err
+	}
+	for first := 0; first < o.Hops; first += roundOf {
+		before := runtime.NumGoroutine()
+		if err := round(ctx, o, workers, first, &total); err != nil {
+			return total, err
+		}
+		if err := settle(before); err != nil {
+			return total, &Violation{Hop: o.From + first, Seed: o.Seed, Stage: fmt.Sprintf("%d hops from here on", min(roundOf, o.Hops-first)), What: err.Error()}
+		}
+	}
+	total.Took = time.Since(start)
+	return total, ctx.Err()
+}
+
+// round walks up to roundOf hops from first on, and gives the first violation.
+func round(ctx context.Context, o Options, workers []*worker, first int, total *Summary) error {
+	var next atomic.Int64
+	next.Store(int64(first))
+	end := int64(min(first+roundOf, o.Hops))
+	var mu sync.Mutex
+	var violation error
+	var all sync.WaitGroup
+	for _, w := range workers {
+		all.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				if n >= end || ctx.Err() != nil {
+					return
+				}
+				hop := o.From + int(n)
+				weather := drawn(o.Seed, hop)
+				outcome, err := w.walk(ctx, hop, weather)
+				mu.Lock()
+				if err != nil && violation == nil {
+					violation = err
+					next.Store(end)
+				}
+				total.add(weather, outcome)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return violation
+}
+
+// settle waits for goroutines that are still ending, and gives an error when there stay more than before.
+func settle(before int) error {
+	now := 0
+	for range 300 {
+		if now = runtime.NumGoroutine(); now <= before {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stacks := make([]byte, 64<<10)
+	return fmt.Errorf("%d goroutines were there before and %d are now:\n%s", before, now, stacks[:runtime.Stack(stacks, true)])
+}
+
+func (s *Summary) add(w weather, o outcome) {
+	s.Hops++
+	switch {
+	case o.status == 0:
+		s.Good++
+	case w.cancelAfter > 0:
+		s.Cancelled++
+	default:
+		s.Failed++
+	}
+	for _, f := range w.faults {
+		s.Faults[f.Kind]++
+	}
+	s.Requests += o.requests
+	s.Retries += o.retries
+	s.Longest = max(s.Longest, o.beyond)
+}
+
+// worker walks one hop at a time, with a lab of each hop's own behind servers that stay.
+type worker struct {
+	o      Options
+	dir    string
+	fronts []*front // of the issuer and of STS
+}
+
+func newWorker(o Options, i int) (*worker, error) {
+	w := &worker{o: o, dir: filepath.Join(o.Dir, fmt.Sprintf("worker-%d", i))}
+	for range 2 {
+		f, err := newFront()
+		if err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		w.fronts = append(w.fronts, f)
+	}
+	return w, os.MkdirAll(w.dir, 0o755)
+}
+
+func (w *worker) close() error {
+	var errs []error
+	for _, f := range w.fronts {
+		errs = append(errs, f.close())
+	}
+	return errors.Join(errs...)
+}
+
+// outcome is what a hop came to.
+type outcome struct {
+	status            int
+	requests, retries int
+	beyond            time.Duration // how long the step went on behind its timeout
+}
+
+// walk walks one hop in the weather.
+func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, error) {
+	l := lab.New(w.o.World, lab.Options{})
+	l.Advance(weather.skew)
+	for _, f := range weather.faults {
+		l.Fail(f)
+	}
+	issuer, sts := w.fronts[0].serve(l.Issuer(), weather.issuer), w.fronts[1].serve(l.STS(), weather.sts)
+	job, err := l.Job(weather.job)
+	if err != nil {
+		return outcome{}, err
+	}
+	dir := filepath.Join(w.dir, fmt.Sprintf("hop-%d", n))
+	j, err := newJob(dir)
+	if err != nil {
+		return outcome{}, err
+	}
+	env := l.RequestEnv(issuer, job)
+	maps.Copy(env, j.env)
+	env["INPUT_STS-ENDPOINT"] = sts
+	if weather.issuer == securely || weather.sts == securely {
+		env["INPUT_CA-BUNDLE"] = w.fronts[0].certificate
+	}
+	for name, value := range weather.inputs {
+		env["INPUT_"+name] = value
+	}
+	stopMischief := j.mischief(weather)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if weather.cancelAfter > 0 {
+		timer := time.AfterFunc(weather.cancelAfter, func() { cancel(fmt.Errorf("interrupt signal received: %w", context.Canceled)) })
+		defer timer.Stop()
+	}
+	var log lockedBuffer
+	start := time.Now()
+	status := action.Run(ctx, &log, func(name string) string { return env[name] }, action.Options{Version: "storm", HostTemp: j.temp, Program: w.o.Program})
+	took := time.Since(start)
+	stopMischief()
+
+	o := outcome{status: status, retries: log.retries()}
+	for _, c := range l.Counts() {
+		o.requests += c.Requests
+	}
+	timeout := time.Duration(weather.timeout) * time.Second
+	o.beyond = max(0, took-timeout)
+	check := check{weather: weather, job: j, log: log.String(), status: status, secrets: l.Secrets(), took: took, timeout: timeout}
+	problems := check.all()
+	for _, f := range w.fronts {
+		if open := f.left(); open > 0 {
+			problems = append(problems, fmt.Sprintf("%d connections are still open", open))
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return o, err
+	}
+	if len(problems) > 0 {
+		return o, &Violation{Hop: n, Seed: w.o.Seed, Stage: weather.String(), What: problems[0], Log: log.String()}
+	}
+	return o, nil
+}
+
+// lockedBuffer is a log that may still be written to when it is read, which would be a violation of its own.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p...)
+	return len(p), nil
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
+}
+
+// random is the source of hop n of a seed.
+func random(seed uint64, n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(n))) }
+
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
