@@ -38,7 +38,7 @@ connection, file or goroutine is left. It ends at the first violation, with what
 				if *hops < 0 || *processes < 0 || *calls < 0 || *from < 0 || *workers < 1 || *workers > 1000 {
 					return cli.UsageError{Err: errors.New("--hops, --processes, --credential-process and --from are 0 or more, --workers is 1 to 1000")}
 				}
-				o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: min(*workers, max(*hops, 1))}
+				o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: *workers}
 				return runStorm(ctx, o, *processes, *calls, s.Out)
 			}
 		},
@@ -73,6 +73,11 @@ func runStorm(ctx context.Context, o storm.Options, processes, calls int, out io
 			return err
 		}
 		summary, err := part.run(ctx, p)
+		var violation *storm.Violation
+		if errors.As(err, &violation) {
+			fmt.Fprintln(out, violation)
+			return cli.Status(1)
+		}
 		if err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func (s *step) explain(err error) {
 	if errors.As(err, &several) {
 		failures = several.Unwrap()
 	}
-	if s.in.several {
+	if s.in.several && s.assumed > 0 {
 		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.spokes))
 	}
 	var told []diagnose.Explanation

@@ -24,6 +24,7 @@ import (
 //	empty                    issuer {} (200), sts no body (200)
 //	empty-value              issuer only: an answer whose value is empty
 //	oversized                200 with a body of 2 MiB in the service's form
+//	duplicated               the right answer, in which the token or the access key id stands twice, and the second time another
 //	mistyped                 the right answer with Content-Type: application/octet-stream
 //	redirect                 307 to another host
 //	skew                     the right answer with a Date header that is ahead by Duration
@@ -61,7 +62,7 @@ const (
 var faultServices = func() map[string][]string {
 	kinds := map[string][]string{}
 	both := "throttle 429 500 502 503 html html403 html500 html502 html503 " +
-		"delay hang reset close cut garbage empty oversized mistyped redirect skew"
+		"delay hang reset close cut garbage empty oversized duplicated mistyped redirect skew"
 	ofSTS := "idp-communication-error verification-key region-disabled expired-token " +
 		"other-role other-account expired-credentials newline"
 	for _, kind := range strings.Fields(both) {
@@ -138,6 +139,13 @@ func (l *Lab) Fail(f Fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults = append(l.faults, &f)
+}
+
+// Settle ends all misbehaviour that is still to come.
+func (l *Lab) Settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = nil
 }
 
 // takeFault is called with the lock held.

@@ -151,6 +151,11 @@ func (f *Fault) change(a *answer) *answer {
 	switch f.Kind {
 	case "cut":
 		a.cut = true
+	case "duplicated":
+		a.body = bytes.Replace(a.body, []byte("</Credentials>"), []byte("<AccessKeyId>ASIADUPLICATED000000</AccessKeyId></Credentials>"), 1)
+		if end := bytes.LastIndexByte(a.body, '}'); end >= 0 && bytes.HasPrefix(a.body, []byte("{")) {
+			a.body = append(slices.Clone(a.body[:end]), `,"value":"e30.e30.e30"}`...)
+		}
 	case "mistyped":
 		a.contentType = "application/octet-stream"
 	case "skew":

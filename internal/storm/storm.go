@@ -30,6 +30,8 @@ type Options struct {
 	Dir     string // for the files of the jobs, an empty directory
 	Program string // path of hubspoke-chain, for auto-refresh and for processes
 	World   *lab.World
+
+	processes bool
 }
 
 // Violation is something that must never happen, and did.
@@ -62,6 +64,8 @@ const roundOf = 1000
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
 	total := Summary{Faults: map[string]int{}}
+	lag := newLag()
+	defer lag.close()
 	var workers []*worker
 	for i := range o.Workers {
 		w, err := newWorker(o, i)
@@ -69,6 +73,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 			return total, err
 		}
 		defer w.close()
+		w.lag = lag
 		workers = append(workers, w)
 	}
 	if _, err := workers[0].walk(ctx, -1, calm()); err != nil { // what is made once and kept, before goroutines are counted
@@ -137,7 +142,7 @@ func (s *Summary) add(w weather, o outcome) {
 	switch {
 	case o.status == 0:
 		s.Good++
-	case w.cancelAfter > 0:
+	case o.ended:
 		s.Cancelled++
 	default:
 		s.Failed++
@@ -155,6 +160,7 @@ type worker struct {
 	o      Options
 	dir    string
 	fronts []*front // of the issuer and of STS
+	lag    *lag
 }
 
 func newWorker(o Options, i int) (*worker, error) {
@@ -180,6 +186,7 @@ func (w *worker) close() error {
 // outcome is what a hop came to.
 type outcome struct {
 	status            int
+	ended             bool // from outside, before it was done or not
 	requests, retries int
 	beyond            time.Duration // how long the step went on behind its timeout
 }
@@ -211,6 +218,10 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		env["INPUT_"+name] = value
 	}
 	stopMischief := j.mischief(weather)
+	if weather.jump != 0 {
+		timer := time.AfterFunc(weather.when, func() { l.Advance(weather.jump) })
+		defer timer.Stop()
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -219,18 +230,29 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		defer timer.Stop()
 	}
 	var log lockedBuffer
-	start := time.Now()
-	status := action.Run(ctx, &log, func(name string) string { return env[name] }, action.Options{Version: "storm", HostTemp: j.temp, Program: w.o.Program})
-	took := time.Since(start)
+	start, lost := time.Now(), w.lag.total()
+	with := action.Options{Version: "storm", HostTemp: j.temp, Program: w.o.Program}
+	var status int
+	var end death
+	if w.o.processes && n >= 0 {
+		end = drawnDeath(w.o.Seed, n)
+		status, err = w.process(ctx, &log, env, with, end)
+	} else {
+		status = action.Run(ctx, &log, func(name string) string { return env[name] }, with)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	took := time.Since(start) - (w.lag.total() - lost)
 	stopMischief()
 
-	o := outcome{status: status, retries: log.retries()}
+	o := outcome{status: status, ended: weather.cancelAfter > 0 || end.signal != 0, retries: log.retries()}
 	for _, c := range l.Counts() {
 		o.requests += c.Requests
 	}
 	timeout := time.Duration(weather.timeout) * time.Second
 	o.beyond = max(0, took-timeout)
-	check := check{weather: weather, job: j, log: log.String(), status: status, secrets: l.Secrets(), took: took, timeout: timeout}
+	check := check{weather: weather, job: j, log: log.String(), status: status, secrets: l.Secrets(), took: took, timeout: timeout, death: end}
 	problems := check.all()
 	for _, f := range w.fronts {
 		if open := f.left(); open > 0 {
@@ -241,7 +263,7 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		return o, err
 	}
 	if len(problems) > 0 {
-		return o, &Violation{Hop: n, Seed: w.o.Seed, Stage: weather.String(), What: problems[0], Log: log.String()}
+		return o, &Violation{Hop: n, Seed: w.o.Seed, Stage: weather.String() + end.String(), What: problems[0], Log: log.String()}
 	}
 	return o, nil
 }

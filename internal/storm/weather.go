@@ -16,6 +16,7 @@ type weather struct {
 	timeout     int // action-timeout-s
 	faults      []lab.Fault
 	skew        time.Duration // of the lab's clock
+	jump        time.Duration // of the lab's clock, while the step runs: tokens expire, or are not valid yet
 	issuer, sts reach
 	cancelAfter time.Duration // 0 for never
 	spoiled     string        // command file that goes wrong, GITHUB_ENV for example; empty for none
@@ -49,7 +50,7 @@ const (
 // in them takes its whole timeout.
 var (
 	both = []string{"throttle", "429", "500", "502", "503", "html", "html403", "html500", "html502", "html503", "reset", "close", "cut", "garbage",
-		"empty", "oversized", "mistyped", "redirect", "skew"}
+		"empty", "oversized", "duplicated", "mistyped", "redirect", "skew"}
 	lasting    = []string{"hang", "delay"}
 	ofIssuer   = []string{"empty-value", "unauthorized", "not-in-progress"}
 	ofSTS      = []string{"idp-communication-error", "verification-key", "region-disabled", "expired-token", "other-role", "other-account", "expired-credentials", "newline"}
@@ -82,6 +83,9 @@ func drawn(seed uint64, n int) weather {
 		w.skew = time.Duration(r.IntN(20*60)-10*60) * time.Second
 	}
 	if r.IntN(12) == 0 {
+		w.jump, w.when = time.Duration(pick(r, -40, -6, 6, 20, 90))*time.Minute, time.Duration(r.Int64N(int64(20*time.Millisecond)))
+	}
+	if r.IntN(12) == 0 {
 		w.issuer = pick(r, securely, securely, securely, refused, silently, oddly)
 	}
 	if r.IntN(12) == 0 {
@@ -97,6 +101,9 @@ func drawn(seed uint64, n int) weather {
 	}
 	if r.IntN(20) == 0 {
 		w.job = "feature" // which no policy admits
+	}
+	if !w.mayFail() { // a machine that is busy with other hops may take longer than a second
+		w.timeout, w.inputs["ACTION-TIMEOUT-S"] = 20, "20"
 	}
 	return w
 }
@@ -152,6 +159,9 @@ func (w weather) String() string {
 	if w.skew != 0 {
 		all = append(all, "skew "+w.skew.String())
 	}
+	if w.jump != 0 {
+		all = append(all, "the clock jumps by "+w.jump.String()+" after "+w.when.String())
+	}
 	if w.issuer != plainly || w.sts != plainly {
 		all = append(all, "GitHub "+reaches[w.issuer]+", STS "+reaches[w.sts])
 	}
@@ -172,5 +182,5 @@ func (w weather) String() string {
 
 // mayFail tells whether anything was to go wrong.
 func (w weather) mayFail() bool {
-	return len(w.faults) > 0 || w.skew != 0 || w.issuer > securely || w.sts > securely || w.cancelAfter > 0 || w.spoiled != "" || w.job != "staging"
+	return len(w.faults) > 0 || w.skew != 0 || w.jump != 0 || w.issuer > securely || w.sts > securely || w.cancelAfter > 0 || w.spoiled != "" || w.job != "staging"
 }

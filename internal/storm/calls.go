@@ -1,0 +1,253 @@
+package storm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/org/hubspoke-chain/internal/credproc"
+	"github.com/org/hubspoke-chain/internal/lab"
+)
+
+// atOnce is how many processes share a chain.
+const atOnce = 8
+
+// RunCalls starts processes of credential-process, eight at a time on one chain, while the lab misbehaves, sessions end
+// within seconds and processes are ended. Each answers with a session that the lab still takes, or fails and says
+// nothing on stdout; and whatever happened, the next call on the chain works.
+func RunCalls(ctx context.Context, o Options) (Summary, error) {
+	start := time.Now()
+	total := Summary{Faults: map[string]int{}}
+	var mu sync.Mutex
+	var violation error
+	chains := make(chan int)
+	var all sync.WaitGroup
+	for range min(4, o.Workers) {
+		all.Go(func() {
+			for n := range chains {
+				s, err := herd(ctx, o, n)
+				mu.Lock()
+				if err != nil && violation == nil {
+					violation = err
+				}
+				total.Hops += s.Hops
+				total.Good += s.Good
+				total.Failed += s.Failed
+				total.Cancelled += s.Cancelled
+				total.Requests += s.Requests
+				for kind, times := range s.Faults {
+					total.Faults[kind] += times
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range (o.Hops + atOnce - 1) / atOnce {
+		mu.Lock()
+		ended := violation != nil || ctx.Err() != nil
+		mu.Unlock()
+		if ended {
+			break
+		}
+		chains <- o.From + n
+	}
+	close(chains)
+	all.Wait()
+	total.Took = time.Since(start)
+	return total, violation
+}
+
+// herd is one chain and the processes on it.
+func herd(ctx context.Context, o Options, n int) (Summary, error) {
+	r := random(o.Seed^0xca11, n)
+	s := Summary{Faults: map[string]int{}}
+	l := lab.New(o.World, lab.Options{SessionLifetime: time.Duration(2+r.IntN(3)) * time.Second})
+	servers, err := l.Start()
+	if err != nil {
+		return s, err
+	}
+	defer servers.Close()
+	job, err := l.Job("staging")
+	if err != nil {
+		return s, err
+	}
+	dir := filepath.Join(o.Dir, fmt.Sprintf("chain-%d", n))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return s, err
+	}
+	defer os.RemoveAll(dir)
+	chain := filepath.Join(dir, "chain.json")
+	if err := (credproc.Chain{
+		Region: "us-east-1", Hub: hubRole, Spoke: stagingRole, SessionName: "storm", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
+		Endpoint: servers.STSURL, MaxAttempts: pick(r, 1, 2, 5), TimeoutSeconds: 3,
+	}).Write(chain); err != nil {
+		return s, err
+	}
+	var faults []string
+	for range r.IntN(4) {
+		f := fault(r)
+		s.Faults[f.Kind]++
+		faults = append(faults, fmt.Sprintf("%s:%s:%s:%d:%s", f.Service, f.Action, f.Kind, f.Times, f.Duration))
+		l.Fail(f)
+	}
+	env := l.RequestEnv(servers.IssuerURL, job)
+	violated := func(what, log string) error {
+		return &Violation{Hop: n, Seed: o.Seed, Stage: "credential-process, " + strings.Join(faults, ", "), What: what, Log: log}
+	}
+
+	type told struct {
+		stdout, stderr string
+		status         int
+	}
+	calls := make([]told, atOnce)
+	deaths := make([]death, atOnce)
+	for i := range deaths {
+		if r.IntN(3) == 0 {
+			deaths[i] = death{signal: pick(r, syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGKILL), after: soon(r)}
+		}
+	}
+	var all sync.WaitGroup
+	var failed error
+	var mu sync.Mutex
+	for i := range calls {
+		all.Go(func() {
+			stdout, stderr, status, err := call(ctx, o.Program, chain, env, deaths[i])
+			mu.Lock()
+			defer mu.Unlock()
+			calls[i] = told{stdout, stderr, status}
+			failed = errors.Join(failed, err)
+		})
+	}
+	all.Wait()
+	if failed != nil {
+		return s, failed
+	}
+	for i, c := range calls {
+		s.Hops++
+		switch {
+		case deaths[i].signal != 0 && c.status != 0:
+			s.Cancelled++
+		case c.status == 0:
+			s.Good++
+		default:
+			s.Failed++
+		}
+		if what := answerProblem(l, c.stdout, c.stderr, c.status, deaths[i].signal == syscall.SIGKILL); what != "" {
+			return s, violated(what, c.stderr)
+		}
+	}
+	if what := dirProblem(dir, slices.ContainsFunc(deaths, func(d death) bool { return d.signal == syscall.SIGKILL })); what != "" {
+		return s, violated(what, "")
+	}
+
+	// The weather is over, and what failed is forgotten by then: the next call works, and leaves what belongs there.
+	l.Settle()
+	stdout, stderr, status, err := call(ctx, o.Program, chain, env, death{})
+	if err != nil {
+		return s, err
+	}
+	s.Hops++
+	s.Good++
+	if status != 0 {
+		return s, violated("once all was well, a call failed", stderr)
+	}
+	if what := answerProblem(l, stdout, stderr, status, false); what != "" {
+		return s, violated(what, stderr)
+	}
+	for _, c := range l.Counts() {
+		s.Requests += c.Requests
+	}
+	return s, nil
+}
+
+// call runs credential-process once.
+func call(ctx context.Context, program, chain string, env map[string]string, d death) (stdout, stderr string, status int, err error) {
+	command := exec.CommandContext(ctx, program, "credential-process", "--chain", chain)
+	for name, value := range env {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	var out, errs bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errs
+	if err := command.Start(); err != nil {
+		return "", "", 0, err
+	}
+	if d.signal != 0 {
+		timer := time.AfterFunc(d.after, func() { _ = command.Process.Signal(d.signal) })
+		defer timer.Stop()
+	}
+	err = command.Wait()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		return "", "", 0, err
+	}
+	return out.String(), errs.String(), command.ProcessState.ExitCode(), nil
+}
+
+// answerProblem is what is wrong with what a call said; empty for nothing.
+func answerProblem(l *lab.Lab, stdout, stderr string, status int, killed bool) string {
+	for _, secret := range l.Secrets() {
+		if strings.Contains(stderr, secret) {
+			return "a secret is on stderr"
+		}
+	}
+	if status != 0 {
+		if stdout != "" && !killed { // one that is killed behind its one write has said it all
+			return fmt.Sprintf("the call failed with status %d, and stdout has %d bytes", status, len(stdout))
+		}
+		if stderr == "" && status > 0 {
+			return "the call failed and does not say why"
+		}
+		return ""
+	}
+	var answer struct {
+		Version                                              int
+		AccessKeyID                                          string `json:"AccessKeyId"`
+		SecretAccessKey, SessionToken, Expiration, AccountID string
+	}
+	if err := json.Unmarshal([]byte(stdout), &answer); err != nil || answer.Version != 1 || strings.Count(stdout, "\n") != 1 {
+		return fmt.Sprintf("the answer is not one line of version 1: %v", err)
+	}
+	expires, err := time.Parse(time.RFC3339, answer.Expiration)
+	if err != nil || !expires.After(time.Now().Add(-time.Second)) {
+		return "the answer has expired: " + answer.Expiration
+	}
+	secrets := l.Secrets()
+	for _, value := range []string{answer.AccessKeyID, answer.SecretAccessKey, answer.SessionToken} {
+		if !slices.Contains(secrets, value) {
+			return "the answer is of no session that the lab gave"
+		}
+	}
+	if answer.AccountID != "222222222222" {
+		return "the answer is of account " + answer.AccountID
+	}
+	return ""
+}
+
+// dirProblem is what lies in a chain's folder that should not; empty for nothing.
+func dirProblem(dir string, killed bool) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err.Error()
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			return fmt.Sprintf("%s has mode %v", entry.Name(), info.Mode())
+		}
+		known := slices.Contains([]string{"chain.json", "chain.cache", "chain.lock"}, entry.Name()) || killed && entry.Name() == "chain.cache.new"
+		if !known {
+			return entry.Name() + " is left"
+		}
+	}
+	return ""
+}

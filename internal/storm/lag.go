@@ -1,0 +1,38 @@
+package storm
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// lag measures for how long this process did not get to run, since its start: what a timer is late by is no fault of the
+// code that waits for it.
+type lag struct {
+	lost atomic.Int64
+	stop chan struct{}
+}
+
+const tick = 10 * time.Millisecond
+
+func newLag() *lag {
+	l := &lag{stop: make(chan struct{})}
+	go func() {
+		last := time.Now()
+		for {
+			select {
+			case <-time.After(tick):
+			case <-l.stop:
+				return
+			}
+			now := time.Now()
+			l.lost.Add(int64(max(0, now.Sub(last)-tick)))
+			last = now
+		}
+	}()
+	return l
+}
+
+// total is what was lost so far.
+func (l *lag) total() time.Duration { return time.Duration(l.lost.Load()) }
+
+func (l *lag) close() { close(l.stop) }
