@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 )
 
 // The credentials that the recording server hands out.
@@ -296,17 +298,41 @@ func TestSeveralFail(t *testing.T) {
 	}
 }
 
-// TestSeveralThrottled throttles every spoke twice: 120 retries, more than one retryer of the SDK has tokens for.
+// TestSeveralThrottled throttles every spoke: 120 retries, more than one retryer of the SDK has tokens for.
 func TestSeveralThrottled(t *testing.T) {
 	t.Parallel()
 	throttled := refusal(400, "Throttling", "Rate exceeded")
-	h, r := newHops(t, 60, func(_ int, granted answer) []answer { return []answer{throttled, throttled, granted} })
+	h, r := newHops(t, 120, func(_ int, granted answer) []answer { return []answer{throttled, granted} })
 	h.Retrying = nil
 	if err := Run(context.Background(), h); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(r.requests); got != 181 {
-		t.Errorf("%d requests, want 181", got)
+	if got := len(r.requests); got != 241 {
+		t.Errorf("%d requests, want 241", got)
+	}
+}
+
+// TestThrottled is the waits behind the attempts, at the ends of what is random.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	for attempt, want := range map[int][2]time.Duration{1: {2, 4}, 2: {4, 8}, 3: {8, 16}, 4: {16, 32}, 5: {16, 32}, 19: {16, 32}} {
+		if low, high := ThrottleDelay(attempt, 0), ThrottleDelay(attempt, 1); low != want[0]*time.Second || high != want[1]*time.Second {
+			t.Errorf("behind attempt %d: %s to %s", attempt, low, high)
+		}
+	}
+	r := reportingRetryer{newRetryer(5), func(error, int, time.Duration) {}}
+	for code, throttles := range map[string]bool{"Throttling": true, "ThrottlingException": true, "TooManyRequestsException": true, "RequestLimitExceeded": true, "SlowDown": true, "InternalFailure": false, "IDPCommunicationError": false} {
+		shortest := time.Hour
+		for range 50 {
+			wait, err := r.RetryDelay(1, &smithy.GenericAPIError{Code: code})
+			if err != nil {
+				t.Fatal(err)
+			}
+			shortest = min(shortest, wait)
+		}
+		if got := shortest >= 2*time.Second; got != throttles {
+			t.Errorf("%s: the shortest wait is %s", code, shortest)
+		}
 	}
 }
 
