@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Builds all that a release publishes, from this checkout, into a folder:
+#
+#   scripts/build-release.sh v1.2.3 OUT
+#
+#   OUT/image/                    OCI layout of the image for linux/amd64 and linux/arm64
+#   OUT/digest                    digest of its index, sha256:...
+#   OUT/hubspoke-chain_OS_ARCH    the program, for people who use it outside of Actions; .exe for Windows
+#   OUT/sbom.cdx.json             what the program consists of, CycloneDX
+#   OUT/notes.md                  the version's section of CHANGELOG.md
+#   OUT/checksums.txt             SHA-256 of the programs and the SBOM, as sha256sum -c reads them
+#
+# The same commit gives the same bytes, wherever it is checked out: scripts/reproducible.sh shows it. That takes the Go of
+# go.mod, no other; the certificate authorities in the image are those of a module that scripts/release/go.mod pins.
+set -euo pipefail
+
+version=${1:?usage: build-release.sh VERSION OUT} out=${2:?usage: build-release.sh VERSION OUT}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cyclonedx=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+die() { printf 'build-release: error: %s\n' "$1" >&2; exit 1; }
+[[ $version =~ ^v1\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ ]] || die "the version \"$version\" is not v1.MINOR.PATCH"
+[ ! -e "$out" ] || die "$out is there already"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+cd "$root"
+
+# The section of the version, without its heading. A release without one is refused.
+awk -v heading="## ${version#v}" '
+  /^## / { inside = ($0 == heading || index($0, heading " ") == 1); next }
+  inside' CHANGELOG.md | sed -e '/./,$!d' >"$out/notes.md"
+[ -s "$out/notes.md" ] || die "CHANGELOG.md has no section \"## ${version#v}\""
+
+# What a builder's own settings would change.
+export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false' GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' GOTOOLCHAIN=local
+want=$(sed -n 's/^go //p' go.mod)
+have=$(go env GOVERSION)
+[ "$have" = "go$want" ] || die "go.mod wants go$want, and this is $have"
+
+for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
+  os=${platform%/*} arch=${platform#*/} suffix=
+  [ "$os" = windows ] && suffix=.exe
+  GOOS=$os GOARCH=$arch go build -ldflags "-s -w -X main.version=$version" -o "$out/hubspoke-chain_${os}_$arch$suffix" ./cmd/hubspoke-chain
+done
+
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+go build -C scripts/release -o "$tools/release" .
+"$tools/release" image --out "$out/image" --version "$version" \
+  "linux/amd64=$out/hubspoke-chain_linux_amd64" "linux/arm64=$out/hubspoke-chain_linux_arm64" >"$out/digest"
+
+# The tool is built for this machine; the SBOM is of the program's modules, without times and serial number.
+GOBIN=$tools GOFLAGS='' go install "$cyclonedx"
+"$tools/cyclonedx-gomod" app -json -licenses -noserial -main cmd/hubspoke-chain -output "$tools/sbom.json" "$root" 2>"$tools/log" ||
+  { cat "$tools/log" >&2; die "making the SBOM"; }
+# The version is the release's, where the tool finds one in git or none at all.
+python3 - "$tools/sbom.json" "$version" >"$out/sbom.cdx.json" <<'PYTHON'
+import json, sys
+sbom = json.load(open(sys.argv[1]))
+sbom.get("metadata", {}).pop("timestamp", None)
+old = sbom["metadata"]["component"].get("version", "")
+text = json.dumps(sbom, indent=1, sort_keys=True)
+if old:
+    text = text.replace("hubspoke-chain@" + old, "hubspoke-chain@" + sys.argv[2]).replace('"version": "%s"' % old, '"version": "%s"' % sys.argv[2])
+print(text)
+PYTHON
+
+(cd "$out" && sha256sum hubspoke-chain_* sbom.cdx.json >checksums.txt)
+printf '%s is built: %s\n' "$version" "$(cat "$out/digest")"
