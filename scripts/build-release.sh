@@ -10,8 +10,8 @@
 #   OUT/notes.md                  the version's section of CHANGELOG.md
 #   OUT/checksums.txt             SHA-256 of the programs and the SBOM, as sha256sum -c reads them
 #
-# The same commit gives the same bytes, wherever it is checked out: scripts/reproducible.sh shows it. That takes the Go of
-# go.mod, no other; the certificate authorities in the image are those of a module that scripts/release/go.mod pins.
+# The same commit gives the same bytes, wherever it is checked out: scripts/reproducible.sh shows it. That takes the Go that the
+# Dockerfile names, no other; the certificate authorities in the image are those of a module that scripts/release/go.mod pins.
 set -euo pipefail
 
 version=${1:?usage: build-release.sh VERSION OUT} out=${2:?usage: build-release.sh VERSION OUT}
@@ -33,9 +33,9 @@ awk -v heading="## ${version#v}" '
 
 # What a builder's own settings would change.
 export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false' GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' GOTOOLCHAIN=local
-want=$(sed -n 's/^go //p' go.mod)
+want=$(sed -nE 's/^ARG GO_IMAGE=golang:([0-9.]+).*/\1/p' Dockerfile)
 have=$(go env GOVERSION)
-[ "$have" = "go$want" ] || die "go.mod wants go$want, and this is $have"
+[ "$have" = "go$want" ] || die "the Dockerfile builds with go$want, and this is $have"
 
 for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
   os=${platform%/*} arch=${platform#*/} suffix=
