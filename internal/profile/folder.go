@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 )
 
 // Folder is a folder for later steps.
@@ -50,11 +49,11 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	if err != nil {
 		return Folder{}, fmt.Errorf("looking at GITHUB_ENV, whose owner the files are for: %w", err)
 	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
+	uid, gid, ok := owner(info)
 	if !ok {
 		return Folder{}, errors.New("looking at GITHUB_ENV: this system does not tell the owner of a file")
 	}
-	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: int(owner.Uid), gid: int(owner.Gid)}
+	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: uid, gid: gid}
 	f.FromTemp = f.Name
 	f.Host = filepath.Join(hostTemp, f.Name)
 	base := getenv("RUNNER_TEMP")
