@@ -96,7 +96,7 @@ func told(name string, o storm.Options, s storm.Summary) string {
 	fmt.Fprintf(&b, "  worked %d, failed %d, cancelled or killed %d\n", s.Good, s.Failed, s.Cancelled)
 	fmt.Fprintf(&b, "  %d requests, %d retries; the longest went on for %s behind its timeout\n", s.Requests, s.Retries, s.Longest.Round(time.Millisecond))
 	if len(s.Stages) > 0 {
-		fmt.Fprintf(&b, "  failed at: %s\n", counts(s.Stages))
+		fmt.Fprintf(&b, "  failed or cancelled at: %s\n", counts(s.Stages))
 	}
 	if len(s.Faults) > 0 {
 		fmt.Fprintf(&b, "  faults: %s\n", counts(s.Faults))

@@ -74,19 +74,20 @@ func RunProcesses(ctx context.Context, o Options) (Summary, error) {
 	return Run(ctx, o)
 }
 
+// hangs is after how long a process is killed that has long been over by its own timeout, 20 s at most.
+const hangs = time.Minute
+
 // process runs the step as a process of its own.
 func (w *worker) process(ctx context.Context, log *lockedBuffer, env map[string]string, o action.Options, d death) (status int, stderr string, err error) {
-	command := exec.CommandContext(ctx, o.Program, "action", "--host-temp="+o.HostTemp)
+	command := exec.Command(o.Program, "action", "--host-temp="+o.HostTemp)
 	for name, value := range env {
 		command.Env = append(command.Env, name+"="+value)
 	}
-	if user := owner(); user != 0 {
+	if user := owner(); user != 0 && !d.full { // to limit another user's takes more than most containers let root do
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
 	}
 	var separate bytes.Buffer
 	command.Stdout, command.Stderr = log, &separate
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = 10 * time.Second
 	if err := command.Start(); err != nil {
 		return 0, "", err
 	}
@@ -95,13 +96,18 @@ func (w *worker) process(ctx context.Context, log *lockedBuffer, env map[string]
 			return 0, "", errors.Join(err, command.Process.Kill(), command.Wait())
 		}
 	}
+	// A command with a context would not start where the step is cancelled first.
+	cancelled := context.AfterFunc(ctx, func() { _ = command.Process.Signal(os.Interrupt) })
+	defer cancelled()
+	hung := time.AfterFunc(hangs, func() { _ = command.Process.Kill() })
+	defer hung.Stop()
 	if d.signal != 0 {
 		timer := time.AfterFunc(d.after, func() { _ = command.Process.Signal(d.signal) }) // which may have ended by then
 		defer timer.Stop()
 	}
 	err = command.Wait()
 	var ended *exec.ExitError
-	if err != nil && !errors.As(err, &ended) && ctx.Err() == nil {
+	if err != nil && !errors.As(err, &ended) {
 		return 0, "", err
 	}
 	return command.ProcessState.ExitCode(), separate.String(), nil
