@@ -112,13 +112,17 @@ func (f Folder) Write(name, text string) error {
 	return f.write(name, strings.NewReader(text), 0o600)
 }
 
-// CopyProgram copies a program into the folder, for the runner's user alone to run.
+// CopyProgram copies a program into the folder, for the runner's user alone to run, at once: while it is open for writing,
+// this process starts no other. That one would hold it open until it runs its own program, and Linux runs no file that
+// anybody can still write (ETXTBSY, golang/go#22315).
 func (f Folder) CopyProgram(name, from string) error {
 	program, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("reading this program: %w", err)
 	}
 	defer program.Close()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	return f.write(name, program, 0o700)
 }
 
