@@ -3,14 +3,12 @@ package action
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
@@ -118,18 +116,10 @@ func (s *step) leaveProgram(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	for {
-		out, err := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput()
-		// Whatever this process starts just then has the file open for writing, for a moment.
-		if errors.Is(err, syscall.ETXTBSY) && ctx.Err() == nil {
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
-		}
-		return nil
+	if out, err := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput(); err != nil {
+		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
 	}
+	return nil
 }
 
 // discard takes away what prepare made, when there is to be no export.
