@@ -51,6 +51,12 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) (status int, err error) {
+	// A release's own image, which scripts/rehearse-release.sh has pulled, in place of one that is built here.
+	if given := os.Getenv("HUBSPOKE_IMAGE"); given != "" {
+		image = given
+		defer func() { err = errors.Join(err, removeContainers()) }()
+		return m.Run(), nil
+	}
 	for program, from := range map[string]string{
 		"docker": "a Docker engine and its CLI, from the distribution or https://docs.docker.com/engine/install",
 		"act":    "go install github.com/nektos/act@v0.2.89, or .ci/run, which does that and sets the PATH",
