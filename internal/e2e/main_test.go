@@ -67,6 +67,20 @@ func testMain(m *testing.M) (status int, err error) {
 			return 0, err
 		}
 	}
+	// In the checkout of a release the action names its image, and that one is tried. Its engine keeps it.
+	action, err := runner.ReadAction(filepath.Join(checkout, "action.yml"))
+	if err != nil {
+		return 0, err
+	}
+	if released, found := strings.CutPrefix(action.Runs.Image, "docker://"); found {
+		image = released
+		if _, err := output(exec.Command("docker", "pull", image)); err != nil {
+			return 0, err
+		}
+		fmt.Println("pulled", image)
+		defer func() { err = errors.Join(err, removeContainers()) }()
+		return m.Run(), nil
+	}
 	start := time.Now()
 	// What the runner runs, but for the build argument. The builder is the CLI's default, which is BuildKit
 	// where buildx is installed and else the classic one; act always uses the classic one.
