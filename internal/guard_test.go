@@ -41,7 +41,7 @@ var imports = map[string][]string{
 	"internal/plain":     {},
 	"internal/policy":    {},
 	"internal/profile":   {},
-	"internal/storm":     {"internal/action", "internal/credproc", "internal/lab", "internal/runner"}, // the real code, driven
+	"internal/storm":     {"internal/action", "internal/credproc", "internal/hop", "internal/lab", "internal/runner"}, // the real code, driven
 	"internal/runner":    {"go.yaml.in/yaml/v3"},
 }
 

@@ -55,6 +55,9 @@ func runStorm(ctx context.Context, o storm.Options, processes, calls int, out io
 		return err
 	}
 	o.Program = stage.binary
+	if err := os.Chmod(stage.root, 0o755); err != nil { // processes may be another user's, who has to reach their files
+		return err
+	}
 	for _, part := range []struct {
 		name string
 		hops int
@@ -92,12 +95,20 @@ func told(name string, o storm.Options, s storm.Summary) string {
 	fmt.Fprintf(&b, "%d %s, seed %d, %d at a time, in %s: no violation\n", s.Hops, name, o.Seed, o.Workers, s.Took.Round(time.Second))
 	fmt.Fprintf(&b, "  worked %d, failed %d, cancelled or killed %d\n", s.Good, s.Failed, s.Cancelled)
 	fmt.Fprintf(&b, "  %d requests, %d retries; the longest went on for %s behind its timeout\n", s.Requests, s.Retries, s.Longest.Round(time.Millisecond))
-	var faults []string
-	for _, kind := range slices.Sorted(maps.Keys(s.Faults)) {
-		faults = append(faults, fmt.Sprintf("%s %d", kind, s.Faults[kind]))
+	if len(s.Stages) > 0 {
+		fmt.Fprintf(&b, "  failed or cancelled at: %s\n", counts(s.Stages))
 	}
-	if len(faults) > 0 {
-		fmt.Fprintf(&b, "  faults: %s\n", strings.Join(faults, ", "))
+	if len(s.Faults) > 0 {
+		fmt.Fprintf(&b, "  faults: %s\n", counts(s.Faults))
 	}
 	return b.String()
+}
+
+// counts are names and how often each was, in order of the names.
+func counts(of map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		all = append(all, fmt.Sprintf("%s %d", name, of[name]))
+	}
+	return strings.Join(all, ", ")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -20,7 +19,7 @@ func lockFile(chainFile string) string  { return strings.TrimSuffix(chainFile, "
 
 // readFile reads a regular file of at most maxFile bytes. It follows no link and waits for no pipe.
 func readFile(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|noFollow|noWait, 0)
 	if errors.Is(err, syscall.ELOOP) { // what O_NOFOLLOW makes of a link
 		return nil, fmt.Errorf("%q is not a regular file", path)
 	}
@@ -59,26 +58,4 @@ func createFile(path string, data []byte) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
-}
-
-// own gives what root has made to the owner of its directory. Container actions run as root and the other
-// steps as the runner's user, and either must be able to use what the other has left.
-func own(file *os.File) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	directory, err := os.Stat(filepath.Dir(file.Name()))
-	if err != nil {
-		return err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	owner, known := directory.Sys().(*syscall.Stat_t)
-	current, _ := info.Sys().(*syscall.Stat_t)
-	if !known || current.Uid == owner.Uid && current.Gid == owner.Gid {
-		return nil
-	}
-	return file.Chown(int(owner.Uid), int(owner.Gid))
 }

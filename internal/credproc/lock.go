@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"syscall"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
@@ -19,7 +18,7 @@ func lock(ctx context.Context, path string) (io.Closer, error) {
 	}
 	got := make(chan opened)
 	go func() { // flock(2) knows nothing of a context
-		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 		select {
 		case got <- opened{file, err}:
 		case <-ctx.Done():

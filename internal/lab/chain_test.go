@@ -228,6 +228,26 @@ func TestChain(t *testing.T) {
 	}
 }
 
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	hub, other := s.hub("staging"), s.hub("staging")
+	arn, expires := s.Holder(*hub.AccessKeyId, *hub.SecretAccessKey, *hub.SessionToken)
+	if arn != hubSession || !expires.Equal(*hub.Expiration) {
+		t.Errorf("got %s until %s, want %s until %s", arn, expires, hubSession, hub.Expiration)
+	}
+	for _, c := range [][3]string{
+		{*other.AccessKeyId, *hub.SecretAccessKey, *hub.SessionToken},
+		{*hub.AccessKeyId, *other.SecretAccessKey, *hub.SessionToken},
+		{*hub.AccessKeyId, *hub.SecretAccessKey, *other.SessionToken},
+		{"", "", ""},
+	} {
+		if arn, expires := s.Holder(c[0], c[1], c[2]); arn != "" || !expires.IsZero() {
+			t.Errorf("credentials of two sessions, or of none, are those of %s until %s", arn, expires)
+		}
+	}
+}
+
 func checkCredentials(t *testing.T, c *types.Credentials, life time.Duration) {
 	t.Helper()
 	if len(*c.AccessKeyId) != 20 || !strings.HasPrefix(*c.AccessKeyId, "ASIA") || strings.Trim((*c.AccessKeyId)[4:], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {

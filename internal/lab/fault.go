@@ -12,7 +12,8 @@ import (
 // Fault makes requests go wrong. The kinds, where they apply, and what then happens:
 //
 //	throttle                 issuer 429, sts Throttling "Rate exceeded" (400)
-//	429 500 502 503          the status, in the service's own form of an error
+//	400 403 404 408 429      the status, in the service's own form of an error
+//	500 502 503 504          the same
 //	html html403 html500 html502 html503
 //	                         a page of a proxy in place of an answer, with 200 or the status
 //	delay                    the answer comes after Duration
@@ -61,7 +62,7 @@ const (
 // faultServices tells where each kind applies.
 var faultServices = func() map[string][]string {
 	kinds := map[string][]string{}
-	both := "throttle 429 500 502 503 html html403 html500 html502 html503 " +
+	both := "throttle 400 403 404 408 429 500 502 503 504 html html403 html500 html502 html503 " +
 		"delay hang reset close cut garbage empty oversized duplicated mistyped redirect skew"
 	ofSTS := "idp-communication-error verification-key region-disabled expired-token " +
 		"other-role other-account expired-credentials newline"

@@ -52,7 +52,7 @@ func (f *Fault) answer(service string, now time.Time) *answer {
 		ok.contentType = "application/json; charset=utf-8"
 	}
 	switch f.Kind {
-	case "throttle", "429", "500", "502", "503":
+	case "throttle", "400", "403", "404", "408", "429", "500", "502", "503", "504":
 		return f.status(service)
 	case "html", "html403", "html500", "html502", "html503":
 		status, err := strconv.Atoi(strings.TrimPrefix(f.Kind, "html"))
@@ -94,7 +94,8 @@ func (f *Fault) answer(service string, now time.Time) *answer {
 
 // status gives an HTTP status in the service's own form of an error.
 func (f *Fault) status(service string) *answer {
-	// The texts are those of "Common errors" in the STS API reference.
+	// The texts are those of "Common errors" in the STS API reference; RequestTimeout is not among them, but AWS's SDKs
+	// retry it for every service (aws-sdk-go-v2/aws/retry, DefaultRetryableErrorCodes), and its text is the lab's own.
 	const unknown = "The request processing has failed because of an unknown error, exception or failure."
 	const unavailable = "The request has failed due to a temporary failure of the server."
 	codes := map[string]struct {
@@ -102,10 +103,15 @@ func (f *Fault) status(service string) *answer {
 		code, message string
 	}{
 		"throttle": {http.StatusBadRequest, "Throttling", "Rate exceeded"},
+		"400":      {http.StatusBadRequest, "ValidationError", "The input fails to satisfy the constraints specified by an AWS service."},
+		"403":      {http.StatusForbidden, "OptInRequired", "The AWS access key ID needs a subscription for the service."},
+		"404":      {http.StatusNotFound, "MalformedQueryString", "The query string contains a syntax error."},
+		"408":      {http.StatusRequestTimeout, "RequestTimeout", "The request took too long to arrive."},
 		"429":      {http.StatusTooManyRequests, "TooManyRequestsException", "Rate exceeded"},
 		"500":      {http.StatusInternalServerError, "InternalFailure", unknown},
 		"502":      {http.StatusBadGateway, "InternalFailure", unknown},
 		"503":      {http.StatusServiceUnavailable, "ServiceUnavailable", unavailable},
+		"504":      {http.StatusGatewayTimeout, "InternalFailure", unknown},
 	}
 	e := codes[f.Kind]
 	if service == stsService {

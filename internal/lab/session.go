@@ -60,6 +60,18 @@ func (l *Lab) grant(c *call) *result {
 	}
 }
 
+// Holder gives the ARN of the session that credentials are of, all three of one, and when it ends by the lab's clock.
+// Both are zero where the lab gave no such credentials.
+func (l *Lab) Holder(accessKeyID, secretAccessKey, sessionToken string) (arn string, expires time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.sessions[accessKeyID]
+	if s == nil || s.secret != secretAccessKey || s.token != sessionToken {
+		return "", time.Time{}
+	}
+	return s.ARN(), s.expires
+}
+
 // sessionPolicies reads the policies that a call passes, inline and by ARN.
 func (l *Lab) sessionPolicies(c *call) *apiError {
 	if c.params.policy != "" {

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 )
 
 // Folder is a folder for later steps.
@@ -50,11 +49,11 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	if err != nil {
 		return Folder{}, fmt.Errorf("looking at GITHUB_ENV, whose owner the files are for: %w", err)
 	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
+	uid, gid, ok := owner(info)
 	if !ok {
 		return Folder{}, errors.New("looking at GITHUB_ENV: this system does not tell the owner of a file")
 	}
-	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: int(owner.Uid), gid: int(owner.Gid)}
+	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: uid, gid: gid}
 	f.FromTemp = f.Name
 	f.Host = filepath.Join(hostTemp, f.Name)
 	base := getenv("RUNNER_TEMP")
@@ -113,13 +112,17 @@ func (f Folder) Write(name, text string) error {
 	return f.write(name, strings.NewReader(text), 0o600)
 }
 
-// CopyProgram copies a program into the folder, for the runner's user alone to run.
+// CopyProgram copies a program into the folder, for the runner's user alone to run, at once: while it is open for writing,
+// this process starts no other. That one would hold it open until it runs its own program, and Linux runs no file that
+// anybody can still write (ETXTBSY, golang/go#22315).
 func (f Folder) CopyProgram(name, from string) error {
 	program, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("reading this program: %w", err)
 	}
 	defer program.Close()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	return f.write(name, program, 0o700)
 }
 

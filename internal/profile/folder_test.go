@@ -1,9 +1,12 @@
 package profile
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -79,6 +82,31 @@ func TestMake(t *testing.T) {
 
 // TestMakeInContainer has the paths that a container sees, which differ from the host's, with the temp directory
 // mounted and as it was before.
+// TestCopyProgram runs programs right behind their copying, while others are started.
+func TestCopyProgram(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	f, err := Make(env.get, env["RUNNER_TEMP"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for i := range 25 {
+				name := fmt.Sprintf("true-%d-%d", worker, i)
+				if err := f.CopyProgram(name, "/bin/true"); err != nil {
+					t.Error(err)
+				}
+				if out, err := exec.Command(filepath.Join(f.Path, name)).CombinedOutput(); err != nil {
+					t.Errorf("%v %s", err, out)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestMakeInContainer(t *testing.T) {
 	t.Parallel()
 	env := runner(t)

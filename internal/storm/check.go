@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,8 +18,10 @@ type check struct {
 	weather weather
 	job     job
 	log     string
+	stderr  string
 	status  int
 	secrets []string // that the lab issued
+	holder  func(accessKeyID, secretAccessKey, sessionToken string) (arn string, expires time.Time)
 	took    time.Duration
 	timeout time.Duration
 	death   death
@@ -26,6 +29,9 @@ type check struct {
 
 // killed tells whether nothing can be asked of the step's end: it had none of its own.
 func (c check) killed() bool { return c.status < 0 }
+
+// cutShort tells whether a step may have been killed between a write that a full disk cut short and its undoing.
+func (c check) cutShort() bool { return c.killed() && c.death.full }
 
 // grace is what a step may take beyond its timeout.
 const grace = time.Second
@@ -42,9 +48,16 @@ func (c check) all() (problems []string) {
 	if c.status != 0 && !c.weather.mayFail() && c.death == (death{}) {
 		add("nothing went wrong, and the step failed")
 	}
+	if c.stderr != "" { // the runner reads it apart from the masks
+		add("the step wrote to stderr: %.2000s", c.stderr)
+	}
 	problems = append(problems, c.logProblems()...)
 	problems = append(problems, c.fileProblems()...)
-	return append(problems, c.folderProblems()...)
+	problems = append(problems, c.folderProblems()...)
+	if len(problems) > 0 || c.status != 0 {
+		return problems
+	}
+	return c.sessionProblems()
 }
 
 func (c check) logProblems() (problems []string) {
@@ -54,7 +67,13 @@ func (c check) logProblems() (problems []string) {
 		line = strings.TrimSuffix(line, "\n")
 		if value, found := strings.CutPrefix(line, "::add-mask::"); found {
 			masked[value] = true
+			if !slices.Contains(c.secrets, value) && !c.mayMask(value) {
+				problems = append(problems, fmt.Sprintf("%q is masked, which is no secret", value))
+			}
 			continue
+		}
+		if isForged(line) {
+			problems = append(problems, fmt.Sprintf("the log has a command that is not the action's: %q", line))
 		}
 		if strings.HasPrefix(line, "::error ") || strings.HasPrefix(line, "::error::") {
 			errors++
@@ -72,6 +91,24 @@ func (c check) logProblems() (problems []string) {
 		problems = append(problems, fmt.Sprintf("the exit status is %d, and there are %d error annotations", c.status, errors))
 	}
 	return problems
+}
+
+// mayMask tells whether a value that is no secret of the lab may be masked: an account where that is asked for, and what
+// the lab made up behind its own back.
+func (c check) mayMask(value string) bool {
+	return c.weather.inputs["MASK-AWS-ACCOUNT-ID"] == "true" && account.MatchString(value) || c.weather.has("duplicated") && slices.Contains(madeUp, value)
+}
+
+var (
+	account = regexp.MustCompile(`^[0-9]{12}$`)
+	madeUp  = []string{madeUpID, "e30.e30.e30"}
+)
+
+// isForged tells whether a line is, to the runner, a command that the action does not issue.
+func isForged(line string) bool {
+	command := strings.HasPrefix(strings.TrimSpace(line), "::")
+	own := slices.ContainsFunc([]string{"::error title=hubspoke-chain::", "::warning::", "::notice::"}, func(own string) bool { return strings.HasPrefix(line, own) })
+	return command && !own || strings.Contains(line, "##[")
 }
 
 // The variables of each way in which credentials are exported, and the outputs.
@@ -94,15 +131,14 @@ func (w weather) wanted() (variables, out []string) {
 	if w.inputs["OUTPUT-CREDENTIALS"] == "true" {
 		out = append(out, secretOut...)
 	}
-	auto := w.inputs["AUTO-REFRESH"] == "true"
-	if w.spokes == 0 && w.inputs["AWS-PROFILE"] == "" && !auto {
+	if w.inVariables() {
 		return slices.Concat(keys, regions, expiry), out
 	}
 	variables = slices.Clone(profiles)
 	if w.spokes == 0 {
 		variables = slices.Concat(variables, regions, []string{"AWS_PROFILE"})
 	}
-	if !auto {
+	if w.inputs["AUTO-REFRESH"] != "true" {
 		variables = append(variables, expiry...)
 	}
 	return variables, out
@@ -129,7 +165,7 @@ func (c check) fileProblems() (problems []string) {
 			continue
 		}
 		pairs, err := runner.ParseCommandFile(text)
-		if err != nil {
+		if err != nil && !c.cutShort() {
 			add("%s cannot be read by the runner: %v", name, err)
 		}
 		var set []string
@@ -151,7 +187,7 @@ func (c check) fileProblems() (problems []string) {
 func (c check) complete(name string, set, want []string, add func(string, ...any)) {
 	set, want = slices.Sorted(slices.Values(set)), slices.Sorted(slices.Values(want))
 	switch {
-	case c.killed() && len(set) == 0 || c.death.full: // nothing yet; and where no file grows, the weather decides what the runner finds
+	case c.killed() && len(set) == 0 || c.cutShort(): // nothing yet; or the half that a full disk took, before it was undone
 	case c.killed() && !slices.Equal(set, want):
 		add("the step was killed, and %s sets %q: neither all nor nothing", name, set)
 	case c.killed():
@@ -181,7 +217,17 @@ func (c check) secretsIn(file string, p runner.Pair, add func(string, ...any)) {
 // alone, or nothing.
 func (c check) folderProblems() (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	entries, err := os.ReadDir(c.job.temp)
+	commands := filepath.Dir(c.job.env["GITHUB_ENV"])
+	entries, err := os.ReadDir(commands)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, entry := range entries {
+		if !slices.Contains(commandFiles, entry.Name()) {
+			add("%s is left among the command files", entry.Name())
+		}
+	}
+	entries, err = os.ReadDir(c.job.temp)
 	if err != nil {
 		return []string{err.Error()}
 	}

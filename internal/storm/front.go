@@ -25,6 +25,7 @@ type front struct {
 	servers     []*http.Server
 	plain, tls  string // HOST:PORT
 	silent      net.Listener
+	curt        net.Listener
 	certificate string // PEM
 
 	mu   sync.Mutex
@@ -75,7 +76,11 @@ func newFront() (*front, error) {
 	if f.silent, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	go f.listenInSilence()
+	go f.take(f.silent, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	if f.curt, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	go f.take(f.curt, reset)
 	return f, nil
 }
 
@@ -84,8 +89,10 @@ func (f *front) close() error {
 	for _, s := range f.servers {
 		errs = append(errs, s.Close())
 	}
-	if f.silent != nil {
-		errs = append(errs, f.silent.Close())
+	for _, listener := range []net.Listener{f.silent, f.curt} {
+		if listener != nil {
+			errs = append(errs, listener.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -98,6 +105,10 @@ func (f *front) serve(h http.Handler, how reach) string {
 		return "https://" + f.tls
 	case refused:
 		return "http://127.0.0.1:1" // of tcpmux, which nobody serves
+	case mutely:
+		return "https://" + f.silent.Addr().String()
+	case curtly:
+		return "https://" + f.curt.Addr().String()
 	case silently:
 		return "http://" + f.silent.Addr().String()
 	case oddly:
@@ -106,19 +117,27 @@ func (f *front) serve(h http.Handler, how reach) string {
 	return "http://" + f.plain
 }
 
-// listenInSilence takes connections, reads what comes and says nothing.
-func (f *front) listenInSilence() {
+// take takes connections that are treated as treat does, none of which is answered.
+func (f *front) take(listener net.Listener, treat func(net.Conn)) {
 	for {
-		c, err := f.silent.Accept()
+		c, err := listener.Accept()
 		if err != nil {
 			return
 		}
 		f.state(c, http.StateNew)
 		go func() {
-			io.Copy(io.Discard, c)
+			treat(c)
 			c.Close()
 			f.state(c, http.StateClosed)
 		}()
+	}
+}
+
+// reset waits for the client's first bytes and resets the connection.
+func reset(c net.Conn) {
+	_, _ = io.ReadFull(c, make([]byte, 16)) // of a ClientHello that has some hundreds
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // what is not sent is dropped, and the peer sees RST
 	}
 }
 
@@ -136,14 +155,15 @@ func (f *front) state(c net.Conn, state http.ConnState) {
 // left is how many connections the client has not closed within a second.
 func (f *front) left() int {
 	for range 100 {
-		f.mu.Lock()
-		n := len(f.open)
-		f.mu.Unlock()
-		if n == 0 {
+		if f.opened() == 0 {
 			return 0
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	return f.opened()
+}
+
+func (f *front) opened() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open)

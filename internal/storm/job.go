@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,22 +15,30 @@ type job struct {
 
 var commandFiles = []string{"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"}
 
-func newJob(dir string) (job, error) {
+// newJob makes the files, which belong to owner; 0 for whoever runs this.
+func newJob(dir string, owner int) (job, error) {
 	j := job{temp: filepath.Join(dir, "_temp"), env: map[string]string{}}
 	commands := filepath.Join(dir, "_runner_file_commands")
 	for _, d := range []string{j.temp, commands} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := errors.Join(os.MkdirAll(d, 0o755), give(d, owner)); err != nil {
 			return job{}, err
 		}
 	}
 	for _, name := range commandFiles {
 		j.env[name] = filepath.Join(commands, name)
-		if err := os.WriteFile(j.env[name], nil, 0o644); err != nil {
+		if err := errors.Join(os.WriteFile(j.env[name], nil, 0o644), give(j.env[name], owner)); err != nil {
 			return job{}, err
 		}
 	}
 	j.env["RUNNER_TEMP"], j.env["HOME"] = j.temp, filepath.Join(dir, "home")
 	return j, nil
+}
+
+func give(path string, owner int) error {
+	if owner == 0 {
+		return nil
+	}
+	return os.Chown(path, owner, owner)
 }
 
 // mischief spoils a command file, at once or while the step runs, and gives what waits for it.
@@ -44,6 +53,8 @@ func (j job) mischief(w weather) (wait func()) {
 		os.Mkdir(path, 0o755)
 	case "partial":
 		os.WriteFile(path, []byte("FROM_BEFORE=1"), 0o644)
+	case "read-only": // which root does not heed
+		os.Chmod(path, 0o444)
 	case "vanishes":
 		spoil = func() { os.Remove(path) }
 	case "becomes a directory":

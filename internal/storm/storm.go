@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/org/hubspoke-chain/internal/action"
+	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
@@ -41,20 +43,30 @@ type Violation struct {
 	Stage string // what was going on: the weather of the hop
 	What  string
 	Log   string // of the step
+	Again string // the options of the command that show it again
 }
 
 func (v *Violation) Error() string {
-	return fmt.Sprintf("hop %d of seed %d: %s\nthe weather: %s\nto see it again: hubspoke-lab storm --seed %d --from %d --hops 1\nits log:\n%s",
-		v.Hop, v.Seed, v.What, v.Stage, v.Seed, v.Hop, v.Log)
+	return fmt.Sprintf("hop %d of seed %d: %s\nthe weather: %s\nto see it again: hubspoke-lab storm --seed %d --from %d %s\nits log:\n%s",
+		v.Hop, v.Seed, v.What, v.Stage, v.Seed, v.Hop, v.Again, v.Log)
 }
 
 // Summary is what a storm came to.
 type Summary struct {
 	Hops, Good, Failed, Cancelled int
 	Faults                        map[string]int // that the lab was told, by kind
+	Stages                        map[string]int // at which hops failed, as their annotation names it
 	Requests, Retries             int
 	Longest                       time.Duration // of one hop beyond its timeout; 0 when none went beyond
 	Took                          time.Duration
+}
+
+// again are the options of the command for n hops.
+func (o Options) again(n int) string {
+	if o.processes {
+		return fmt.Sprintf("--hops 0 --processes %d", n)
+	}
+	return fmt.Sprintf("--hops %d", n)
 }
 
 // roundOf is how many hops are walked until everything stops and goroutines are counted.
@@ -63,7 +75,7 @@ const roundOf = 1000
 // Run walks the hops. The error is a *Violation, or of what could not be set up.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
-	total := Summary{Faults: map[string]int{}}
+	total := Summary{Faults: map[string]int{}, Stages: map[string]int{}}
 	lag := newLag()
 	defer lag.close()
 	var workers []*worker
@@ -85,7 +97,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 			return total, err
 		}
 		if err := settle(before); err != nil {
-			return total, &Violation{Hop: o.From + first, Seed: o.Seed, Stage: fmt.Sprintf("%d hops from here on", min(roundOf, o.Hops-first)), What: err.Error()}
+			return total, &Violation{Hop: o.From + first, Seed: o.Seed, Stage: fmt.Sprintf("%d hops from here on", min(roundOf, o.Hops-first)), What: err.Error(), Again: o.again(min(roundOf, o.Hops-first))}
 		}
 	}
 	total.Took = time.Since(start)
@@ -107,9 +119,8 @@ func round(ctx context.Context, o Options, workers []*worker, first int, total *
 				if n >= end || ctx.Err() != nil {
 					return
 				}
-				hop := o.From + int(n)
-				weather := drawn(o.Seed, hop)
-				outcome, err := w.walk(ctx, hop, weather)
+				weather := drawn(o.Seed, o.From+int(n))
+				outcome, err := w.walk(ctx, o.From+int(n), weather)
 				mu.Lock()
 				if err != nil && violation == nil {
 					violation = err
@@ -150,6 +161,9 @@ func (s *Summary) add(w weather, o outcome) {
 	for _, f := range w.faults {
 		s.Faults[f.Kind]++
 	}
+	if o.stage != "" {
+		s.Stages[o.stage]++
+	}
 	s.Requests += o.requests
 	s.Retries += o.retries
 	s.Longest = max(s.Longest, o.beyond)
@@ -186,7 +200,8 @@ func (w *worker) close() error {
 // outcome is what a hop came to.
 type outcome struct {
 	status            int
-	ended             bool // from outside, before it was done or not
+	stage             string // at which it failed; empty for one that did not, or was killed
+	ended             bool   // from outside, before it was done or not
 	requests, retries int
 	beyond            time.Duration // how long the step went on behind its timeout
 }
@@ -204,7 +219,11 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		return outcome{}, err
 	}
 	dir := filepath.Join(w.dir, fmt.Sprintf("hop-%d", n))
-	j, err := newJob(dir)
+	user := 0
+	if w.o.processes {
+		user = owner()
+	}
+	j, err := newJob(dir, user)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -233,10 +252,11 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 	start, lost := time.Now(), w.lag.total()
 	with := action.Options{Version: "storm", HostTemp: j.temp, Program: w.o.Program}
 	var status int
+	var stderr string
 	var end death
 	if w.o.processes && n >= 0 {
 		end = drawnDeath(w.o.Seed, n)
-		status, err = w.process(ctx, &log, env, with, end)
+		status, stderr, err = w.process(ctx, &log, env, with, end)
 	} else {
 		status = action.Run(ctx, &log, func(name string) string { return env[name] }, with)
 	}
@@ -246,13 +266,13 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 	took := time.Since(start) - (w.lag.total() - lost)
 	stopMischief()
 
-	o := outcome{status: status, ended: weather.cancelAfter > 0 || end.signal != 0, retries: log.retries()}
+	o := outcome{status: status, stage: stageOf(status, log.String()), ended: weather.cancelAfter > 0 || end.signal != 0, retries: log.retries()}
 	for _, c := range l.Counts() {
 		o.requests += c.Requests
 	}
 	timeout := time.Duration(weather.timeout) * time.Second
 	o.beyond = max(0, took-timeout)
-	check := check{weather: weather, job: j, log: log.String(), status: status, secrets: l.Secrets(), took: took, timeout: timeout, death: end}
+	check := check{weather: weather, job: j, log: log.String(), stderr: stderr, status: status, secrets: l.Secrets(), holder: l.Holder, took: took, timeout: timeout, death: end}
 	problems := check.all()
 	for _, f := range w.fronts {
 		if open := f.left(); open > 0 {
@@ -263,9 +283,23 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		return o, err
 	}
 	if len(problems) > 0 {
-		return o, &Violation{Hop: n, Seed: w.o.Seed, Stage: weather.String() + end.String(), What: problems[0], Log: log.String()}
+		return o, &Violation{Hop: n, Seed: w.o.Seed, Stage: weather.String() + end.String(), What: problems[0], Log: log.String(), Again: w.o.again(1)}
 	}
 	return o, nil
+}
+
+// stageOf is the stage at which a hop failed, as its annotation begins with it.
+func stageOf(status int, log string) string {
+	if status != 1 {
+		return ""
+	}
+	_, text, _ := strings.Cut(log, "::error title=hubspoke-chain::")
+	for _, stage := range []hop.Stage{hop.StageToken, hop.StageHub, hop.StageSpoke, hop.StageExport} {
+		if strings.HasPrefix(text, string(stage)) {
+			return string(stage)
+		}
+	}
+	return "reading what was asked for"
 }
 
 // lockedBuffer is a log that may still be written to when it is read, which would be a violation of its own.

@@ -1,15 +1,18 @@
 package storm
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/credproc"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
@@ -48,15 +51,24 @@ const (
 	keyID = "ASIAAAAAAAAAAAAAAAAA"
 )
 
+// ends is when the sessions of these tests do.
+var ends = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 // good is a hop that worked, as its check sees it.
 func good(t *testing.T) check {
 	t.Helper()
-	j, err := newJob(t.TempDir())
+	j, err := newJob(t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := check{weather: calm(), job: j, secrets: []string{token, keyID}, took: time.Second, timeout: time.Second,
-		log: "::add-mask::" + token + "\n::add-mask::" + keyID + "\n  token    x\n"}
+		log: "::add-mask::" + token + "\n::add-mask::" + keyID + "\n  token    x\n",
+		holder: func(id, _, _ string) (string, time.Time) {
+			if id != keyID {
+				return "", time.Time{}
+			}
+			return session(stagingRole) + "gh-1-1", ends
+		}}
 	variables, out := c.weather.wanted()
 	c.write(t, "GITHUB_ENV", variables)
 	c.write(t, "GITHUB_OUTPUT", out)
@@ -70,6 +82,9 @@ func (c check) write(t *testing.T, name string, set []string) {
 		value := "x"
 		if n == "AWS_ACCESS_KEY_ID" {
 			value = keyID
+		}
+		if n == "aws-expiration" {
+			value = ends.Format(time.RFC3339)
 		}
 		text += n + "=" + value + "\n"
 	}
@@ -98,7 +113,17 @@ func TestChecks(t *testing.T) {
 		t.Fatalf("a hop that failed as it should: %q", problems)
 	}
 	for want, change := range map[string]func(*testing.T, *check){
-		"the step took 2.5s, and its timeout is 1s":                  func(_ *testing.T, c *check) { c.took = 2500 * time.Millisecond },
+		"the step took 2.5s, and its timeout is 1s":                                func(_ *testing.T, c *check) { c.took = 2500 * time.Millisecond },
+		"the step wrote to stderr: panic: ":                                        func(_ *testing.T, c *check) { c.stderr = "panic: x" },
+		`"x" is masked, which is no secret`:                                        func(_ *testing.T, c *check) { c.log += "::add-mask::x\n" },
+		`"123456789012" is masked, which is no secret`:                             func(_ *testing.T, c *check) { c.log += "::add-mask::123456789012\n" },
+		`the log has a command that is not the action's: "::set-output name=x::y"`: func(_ *testing.T, c *check) { c.log += "::set-output name=x::y\n" },
+		`the log has a command that is not the action's: "  ##[error]y"`:           func(_ *testing.T, c *check) { c.log += "  ##[error]y\n" },
+		`the credentials in GITHUB_ENV are those of "arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1", want arn:aws:sts::333333333333:assumed-role/deploy-production/`: func(_ *testing.T, c *check) { c.weather.inputs["ROLE-TO-ASSUME"] = productionRole },
+		"aws-expiration is 2026-03-01T12:00:00Z, and the sessions end at 2026-03-01T13:00:00Z": func(_ *testing.T, c *check) {
+			c.holder = func(_, _, _ string) (string, time.Time) { return session(stagingRole), ends.Add(time.Hour) }
+		},
+		"GITHUB_ENV.new is left among the command files":             func(_ *testing.T, c *check) { os.WriteFile(c.job.env["GITHUB_ENV"]+".new", nil, 0o644) },
 		"the exit status is 2":                                       func(_ *testing.T, c *check) { failing(c); c.status = 2 },
 		"the exit status is -1":                                      func(_ *testing.T, c *check) { failing(c); c.status = -1; c.death.signal = syscall.SIGTERM },
 		"nothing went wrong, and the step failed":                    func(_ *testing.T, c *check) { failing(c); c.weather = calm() },
@@ -154,28 +179,56 @@ func TestAnswerProblem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := func(key, expires, account string) string {
-		return `{"Version":1,"AccessKeyId":"` + key + `","SecretAccessKey":"` + key + `","SessionToken":"` + key + `","Expiration":"` + expires + `","AccountId":"` + account + `"}` + "\n"
+	servers, err := l.Start()
+	if err != nil {
+		t.Fatal(err)
 	}
-	const later = "2099-01-01T00:00:00Z"
+	t.Cleanup(func() { servers.Close() })
+	chain := filepath.Join(t.TempDir(), "chain.json")
+	if err := (credproc.Chain{
+		Region: "us-east-1", Hub: hubRole, Spoke: stagingRole, SessionName: "storm", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
+		Endpoint: servers.STSURL, MaxAttempts: 1, TimeoutSeconds: 60,
+	}).Write(chain); err != nil {
+		t.Fatal(err)
+	}
+	env := l.RequestEnv(servers.IssuerURL, job)
+	var out, warnings strings.Builder
+	if err := credproc.Run(t.Context(), chain, func(name string) string { return env[name] }, &out, &warnings); err != nil {
+		t.Fatal(err)
+	}
+	answer, killed, none := out.String(), death{signal: syscall.SIGKILL}, death{}
+	with := func(pattern, text string) string { return regexp.MustCompile(pattern).ReplaceAllString(answer, text) }
 	for _, test := range []struct {
 		stdout, stderr string
 		status         int
+		took           time.Duration
+		death          death
 		want           string
 	}{
-		{answer(secret, later, "222222222222"), "", 0, ""},
-		{"", "hubspoke-chain: error: no\n", 1, ""},
-		{"", "x " + secret, 1, "a secret is on stderr"},
-		{"", "", 1, "the call failed and does not say why"},
-		{"{", "no", 1, "the call failed with status 1, and stdout has 1 bytes"},
-		{"", "", 0, "the answer is not one line of version 1: unexpected end of JSON input"},
-		{answer(secret, "2020-01-01T00:00:00Z", "222222222222"), "", 0, "the answer has expired: 2020-01-01T00:00:00Z"},
-		{answer("other", later, "222222222222"), "", 0, "the answer is of no session that the lab gave"},
-		{answer(secret, later, "333333333333"), "", 0, "the answer is of account 333333333333"},
+		{answer, "", 0, 0, none, ""},
+		{"", "hubspoke-chain: error: no\n", 1, 0, none, ""},
+		{answer, "", -1, 0, killed, ""},
+		{"", "x " + secret, 1, 0, none, "a secret is on stderr"},
+		{"", "", 1, 0, none, "the call failed and does not say why"},
+		{"{", "no", 1, 0, none, "the call failed with status 1, and stdout has 1 bytes"},
+		{"", "no", 2, 0, none, "the exit status is 2"},
+		{"", "", -1, 0, none, "the exit status is -1"},
+		{"", "no", -1, 0, death{signal: syscall.SIGTERM}, "the exit status is -1"},
+		{answer, "", 0, 8 * time.Second, none, "the call took 8s, and its timeout is 3s"},
+		{"", "", 0, 0, none, "the answer is not one line of version 1: unexpected end of JSON input"},
+		{answer + "\n", "", 0, 0, none, "the answer is not one line of version 1: <nil>"},
+		{with(`"Expiration":"[^"]*"`, `"Expiration":"2020-01-01T00:00:00Z"`), "", 0, 0, none, "the answer has expired: 2020-01-01T00:00:00Z"},
+		{with(`"SessionToken":"..`, `"SessionToken":"xx`), "", 0, 0, none, `the answer is of the session "", want arn:aws:sts::222222222222:assumed-role/deploy-staging/`},
+		{with(`222222222222`, `333333333333`), "", 0, 0, none, "the answer is of account 333333333333"},
 	} {
-		if got := answerProblem(l, test.stdout, test.stderr, test.status, false); got != test.want {
+		got := told{test.stdout, test.stderr, test.status, time.Now(), test.took}.problem(l, test.death)
+		if got != test.want {
 			t.Errorf("%s: got %q, want %q", test.stdout, got, test.want)
 		}
+	}
+	late := told{stdout: with(`"Expiration":"[^"]*"`, `"Expiration":"2099-01-01T00:00:00Z"`), began: time.Now()}
+	if got, want := late.problem(l, none), "the answer is said to end at 2099-01-01T00:00:00Z, and ends at "; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	dir := t.TempDir()
 	for name, want := range map[string]string{"chain.json": "", "chain.cache": "", "chain.lock": "", "chain.cache.new": "chain.cache.new is left", "core": "core is left"} {
@@ -189,6 +242,78 @@ func TestAnswerProblem(t *testing.T) {
 		if want != "" {
 			os.Remove(path)
 		}
+	}
+}
+
+// TestProfileSessions finds credentials that stand in the wrong profile.
+func TestProfileSessions(t *testing.T) {
+	t.Parallel()
+	c := good(t)
+	c.weather.spokes, c.weather.inputs["SPOKES"] = 2, "staging = "+stagingRole+"\nproduction = "+productionRole+" eu-central-1\n"
+	c.holder = func(id, key, token string) (string, time.Time) {
+		if key != "k"+id || token != "t"+id {
+			return "", time.Time{}
+		}
+		return map[string]string{"S": session(stagingRole), "P": session(productionRole)}[id], ends
+	}
+	write := func(staging, production string) {
+		folder := filepath.Join(c.job.temp, "hubspoke-chain-x")
+		os.MkdirAll(folder, 0o700)
+		text := ""
+		for _, p := range [][2]string{{"staging", staging}, {"production", production}} {
+			text += "[" + p[0] + "]\naws_access_key_id = " + p[1] + "\naws_secret_access_key = k" + p[1] + "\naws_session_token = t" + p[1] + "\n"
+		}
+		if err := os.WriteFile(filepath.Join(folder, "credentials"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("S", "P")
+	if got := c.sessionProblems(); len(got) > 0 {
+		t.Errorf("each in its place: %q", got)
+	}
+	write("P", "S")
+	if got := c.sessionProblems(); len(got) != 2 {
+		t.Errorf("the one in the other's place: %q", got)
+	}
+}
+
+// TestLeft has a front find a connection that is left open.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	f, err := newFront()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	c, err := net.Dial("tcp", f.plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f.opened() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if got := f.left(); got != 1 {
+		t.Errorf("%d connections are open, want 1", got)
+	}
+	c.Close()
+	if got := f.left(); got != 0 {
+		t.Errorf("%d connections are open, want none", got)
+	}
+}
+
+func TestStageOf(t *testing.T) {
+	t.Parallel()
+	for log, want := range map[string]string{
+		"x\n::error title=hubspoke-chain::assuming hub role arn: no\n":  "assuming hub role",
+		"x\n::error title=hubspoke-chain::aws-region: is required\n":    "reading what was asked for",
+		"::error title=hubspoke-chain::exporting the credentials: no\n": "exporting the credentials",
+	} {
+		if got := stageOf(1, log); got != want {
+			t.Errorf("%q: got %q, want %q", log, got, want)
+		}
+	}
+	if got := stageOf(0, ""); got != "" {
+		t.Errorf("a hop that worked failed at %q", got)
 	}
 }
 

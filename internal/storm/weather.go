@@ -3,6 +3,7 @@ package storm
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,11 +33,13 @@ const (
 	plainly  reach = iota
 	securely       // over TLS, with an authority of the lab's own
 	refused        // nobody listens
+	mutely         // the connection is taken, and a TLS handshake is never answered
+	curtly         // the connection is reset in the midst of a TLS handshake
 	silently       // the connection is taken, and nothing is ever said
 	oddly          // TLS is answered with plain HTTP
 )
 
-var reaches = []string{"http", "TLS", "refused", "silent", "no TLS where there should be"}
+var reaches = []string{"http", "TLS", "refused", "silent in the handshake", "reset in the handshake", "silent", "no TLS where there should be"}
 
 // The spokes of examples/lab, and one that is not there.
 const (
@@ -49,7 +52,7 @@ const (
 // kinds of faults that both services have, and that only one has. Those that last are drawn less often, since a hop
 // in them takes its whole timeout.
 var (
-	both = []string{"throttle", "429", "500", "502", "503", "html", "html403", "html500", "html502", "html503", "reset", "close", "cut", "garbage",
+	both = []string{"throttle", "400", "403", "404", "408", "429", "500", "502", "503", "504", "html", "html403", "html500", "html502", "html503", "reset", "close", "cut", "garbage",
 		"empty", "oversized", "duplicated", "mistyped", "redirect", "skew"}
 	lasting    = []string{"hang", "delay"}
 	ofIssuer   = []string{"empty-value", "unauthorized", "not-in-progress"}
@@ -86,17 +89,17 @@ func drawn(seed uint64, n int) weather {
 		w.jump, w.when = time.Duration(pick(r, -40, -6, 6, 20, 90))*time.Minute, time.Duration(r.Int64N(int64(20*time.Millisecond)))
 	}
 	if r.IntN(12) == 0 {
-		w.issuer = pick(r, securely, securely, securely, refused, silently, oddly)
+		w.issuer = pick(r, securely, securely, securely, refused, mutely, curtly, silently, oddly)
 	}
 	if r.IntN(12) == 0 {
-		w.sts = pick(r, securely, securely, securely, refused, silently, oddly)
+		w.sts = pick(r, securely, securely, securely, refused, mutely, curtly, silently, oddly)
 	}
 	if r.IntN(6) == 0 {
 		w.cancelAfter = time.Duration(1 + r.Int64N(int64(60*time.Millisecond)))
 	}
 	if r.IntN(8) == 0 {
 		w.spoiled = pick(r, "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
-		w.how = pick(r, "missing", "vanishes", "directory", "partial", "becomes a directory")
+		w.how = pick(r, "missing", "vanishes", "directory", "partial", "becomes a directory", "read-only")
 		w.when = time.Duration(r.Int64N(int64(30 * time.Millisecond)))
 	}
 	if r.IntN(20) == 0 {
@@ -178,6 +181,24 @@ func (w weather) String() string {
 		all = append(all, name+"="+strings.ReplaceAll(w.inputs[name], "\n", "; "))
 	}
 	return strings.Join(all, ", ")
+}
+
+// roles are those asked for, by profile, "" for the only one of role-to-assume.
+func (w weather) roles() map[string]string {
+	if w.spokes == 0 {
+		return map[string]string{"": w.inputs["ROLE-TO-ASSUME"]}
+	}
+	roles := map[string]string{}
+	for line := range strings.Lines(w.inputs["SPOKES"]) {
+		name, role, _ := strings.Cut(line, " = ")
+		roles[name] = strings.Fields(role)[0]
+	}
+	return roles
+}
+
+// has tells whether the lab was told a fault of the kind.
+func (w weather) has(kind string) bool {
+	return slices.ContainsFunc(w.faults, func(f lab.Fault) bool { return f.Kind == kind })
 }
 
 // mayFail tells whether anything was to go wrong.
