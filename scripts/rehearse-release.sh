@@ -83,7 +83,8 @@ say "pushed $reference"
 COSIGN_PASSWORD='' COSIGN_KEY=$work/right.key scripts/sign-release.sh "$reference" "$out" 2>"$work/sign.log" ||
   die "signing: $(cat "$work/sign.log")"
 verify() { COSIGN_PUBLIC_KEY=$work/right.pub scripts/verify-release.sh "$@"; }
-say "$(verify "$reference" "$out" 2>"$work/verify.log" || die "verifying: $(cat "$work/verify.log")")"
+verified=$(verify "$reference" "$out" 2>"$work/verify.log") || die "verifying: $(cat "$work/verify.log")"
+say "$verified"
 
 refused "the key of another signer" 'no matching signatures|invalid signature' \
   env COSIGN_PUBLIC_KEY="$work/wrong.pub" scripts/verify-release.sh "$reference" "$out"

@@ -16,9 +16,14 @@ signer=(
   --certificate-identity "https://github.com/${GITHUB_REPOSITORY:-org/hubspoke-chain}/.github/workflows/release.yml@refs/heads/main"
   --certificate-oidc-issuer https://token.actions.githubusercontent.com
 )
-[ -z "${COSIGN_PUBLIC_KEY-}" ] || signer=(--key "$COSIGN_PUBLIC_KEY" --insecure-ignore-tlog)
+roots=()
+if [ -n "${COSIGN_PUBLIC_KEY-}" ]; then
+  signer=(--key "$COSIGN_PUBLIC_KEY" --insecure-ignore-tlog)
+  # A key needs no root of trust, and the public one's would be asked for over the network.
+  roots=(--trusted-root <(printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'))
+fi
 "$cosign" verify "${signer[@]}" "$reference" >/dev/null
-"$cosign" verify-blob "${signer[@]}" --new-bundle-format \
+"$cosign" verify-blob "${signer[@]}" "${roots[@]}" --new-bundle-format \
   --bundle "$directory/checksums.txt.sigstore.json" "$directory/checksums.txt"
 (cd "$directory" && sha256sum --quiet --strict --ignore-missing -c checksums.txt)
 printf 'verified: %s and the files in %s\n' "$reference" "$directory"
