@@ -20,7 +20,10 @@ roots=()
 if [ -n "${COSIGN_PUBLIC_KEY-}" ]; then
   signer=(--key "$COSIGN_PUBLIC_KEY" --insecure-ignore-tlog)
   # A key needs no root of trust, and the public one's would be asked for over the network.
-  roots=(--trusted-root <(printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'))
+  root=$(mktemp)
+  trap 'rm -f "$root"' EXIT
+  printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$root"
+  roots=(--trusted-root "$root")
 fi
 "$cosign" verify "${signer[@]}" "$reference" >/dev/null
 "$cosign" verify-blob "${signer[@]}" "${roots[@]}" --new-bundle-format \
