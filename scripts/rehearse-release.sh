@@ -106,6 +106,8 @@ refused "a program with a byte more and checksums to match" 'signature|digest' v
 # From here on as a user has it: by the digest that the tagged commit names, from the registry.
 scripts/tag-release.sh pin "$version" "$reference"
 scripts/tag-release.sh move "$version"
+scripts/tag-release.sh pin "$version" "$reference" >/dev/null || die "a job that is run again does not get past the tag"
+refused "another image as $version" "$version is released already, with another image" scripts/tag-release.sh pin "$version" "$forged"
 git clone --quiet --branch v1 -c advice.detachedHead=false "$work/origin.git" "$work/user"
 [ "$(git -C "$work/user" rev-parse HEAD)" = "$(git -C "$work/user" rev-parse "$version^{commit}")" ] || die "v1 is not $version"
 [ "$(git -C "$work/user" diff --unified=0 HEAD~1 | grep -E '^[-+] ')" = "-  image: Dockerfile"$'\n'"+  image: docker://$reference" ] ||
