@@ -28,15 +28,13 @@ case $command in
     ;;
   pin)
     reference=${3:?$usage}
-    [[ $reference =~ ^[a-z0-9.:/_-]+@sha256:[0-9a-f]{64}$ ]] || die "\"$reference\" is not a reference by digest"
     if [ -n "$released" ]; then # by a job that then failed, if it was with this image
       git fetch --quiet origin "refs/tags/$version:refs/tags/$version"
       git show "$version:action.yml" | grep -qxF "  image: docker://$reference" || die "$version is released already, with another image"
       printf '%s is %s\n' "$version" "$(git rev-parse "$version^{commit}")"
       exit 0
     fi
-    [ "$(grep -c '^  image: Dockerfile$' action.yml)" -eq 1 ] || die "action.yml has not one line \"image: Dockerfile\""
-    sed -i "s,^  image: Dockerfile\$,  image: docker://$reference," action.yml
+    scripts/pin-image.sh action.yml "$reference"
     git commit --quiet -m "Release $version" -m "The image is $reference, built from the commit before this one." action.yml
     git tag -a -m "hubspoke-chain $version" "$version"
     git push --quiet origin "refs/tags/$version"

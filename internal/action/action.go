@@ -42,7 +42,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 	problems = append(problems, checkRunner(getenv, len(problems) == 0 && in.profiles())...)
 	if in.unsetCurrent {
 		// Before anything can fail, a wrong input too: what it is for is that nothing stale is left then.
-		if err := writeFiles(getenv, commandFile{"GITHUB_ENV", blankCredentials()}); err != nil {
+		if err := writeFiles(getenv, commandFile{"GITHUB_ENV", blankCredentials(in.several)}); err != nil {
 			problems = append(problems, "unset-current-credentials: "+err.Error())
 		}
 	}
@@ -54,6 +54,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 		problems = s.prepare(ctx)
 	}
 	if len(problems) > 0 {
+		s.revoke()
 		log.failure(problems)
 		log.line("Nothing was asked of GitHub or AWS, and nothing was exported.")
 		return 1
@@ -61,6 +62,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 
 	if err := s.hop(ctx); err != nil {
 		s.discard()
+		s.revoke()
 		s.explain(err)
 		return 1
 	}
@@ -417,11 +419,15 @@ func credentialEnv(s hop.Session, region string) []pair {
 }
 
 // blankCredentials are what unset-current-credentials blanks: the runner cannot unset a variable,
-// and AWS's SDKs take an empty one as unset.
-func blankCredentials() []pair {
+// and AWS's SDKs take an empty one as unset. Of the regions botocore does not, which matters where nothing fills
+// them again: several spokes have theirs in their profiles.
+func blankCredentials(several bool) []pair {
 	pairs := credentialEnv(hop.Session{}, "")
 	for i := range pairs {
 		pairs[i].value = ""
+	}
+	if several {
+		pairs = slices.DeleteFunc(pairs, func(p pair) bool { return p.name == "AWS_REGION" || p.name == "AWS_DEFAULT_REGION" })
 	}
 	return pairs
 }

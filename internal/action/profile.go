@@ -56,7 +56,13 @@ func (s *step) prepare(ctx context.Context) []string {
 	problem(err)
 	s.files.credentials, err = profile.Existing(s.getenv, "AWS_SHARED_CREDENTIALS_FILE")
 	problem(err)
+	if other := s.getenv("AWS_DEFAULT_PROFILE"); other != "" && s.in.several {
+		problem(fmt.Errorf("spokes: AWS_DEFAULT_PROFILE is %s, which the AWS CLI and boto3 prefer to AWS_PROFILE, and a step cannot unset it; take it out where it is set", quote(other)))
+	}
 	for _, spoke := range s.in.spokes {
+		if profile.Ambiguous(s.files.config, profile.Config, spoke.profile) || profile.Ambiguous(s.files.credentials, profile.Credentials, spoke.profile) {
+			problem(fmt.Errorf("%s: AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE has the header of a profile set in, at or in %s, and SDKs do not agree on what that means; begin its line with the [", s.profileInput(), quote(spoke.profile)))
+		}
 		if profile.Has(s.files.config, profile.Config, spoke.profile) || profile.Has(s.files.credentials, profile.Credentials, spoke.profile) {
 			if !s.in.overwriteProfile && !s.own(spoke.profile) {
 				problem(fmt.Errorf("%s: the profile %s is in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE already; overwrite-aws-profile: true replaces it in what later steps see", s.profileInput(), quote(spoke.profile)))
@@ -116,7 +122,9 @@ func (s *step) leaveProgram(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version").CombinedOutput(); err != nil {
+	command := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version")
+	command.Env = []string{} // it needs nothing of the step's
+	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
 	}
 	return nil
@@ -168,7 +176,10 @@ func (s *step) writeProfiles(sessions []hop.Session) error {
 	if err := s.files.folder.Write(configFile, config); err != nil {
 		return err
 	}
-	return s.files.folder.Write(credentialsFile, credentials)
+	if err := s.files.folder.Write(credentialsFile, credentials); err != nil {
+		return err
+	}
+	return s.files.folder.HandOver()
 }
 
 // process is the command of a profile. RUNNER_TEMP is right in each step, on the host, in a job's container and in
@@ -243,8 +254,29 @@ func (s *step) profileEnv(sessions []hop.Session) []pair {
 // stale are the variables of earlier steps that most SDKs would prefer to a profile. An empty one is as good as none
 // to them.
 func (s *step) stale() []string {
-	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"}
+	// AWS_ACCESS_KEY and AWS_SECRET_KEY are other names that AWS's SDK for Go takes, and so Terraform.
+	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"}
 	return slices.DeleteFunc(names, func(name string) bool { return s.getenv(name) == "" })
+}
+
+// noProfile is the name of a profile that is never there.
+const noProfile = "hubspoke-chain-failed"
+
+// revoke keeps later steps from the profile of an earlier use of this action, where unset-current-credentials was to
+// leave nothing stale and this use failed. A variable cannot be unset, and a profile that is not there stops every SDK.
+func (s *step) revoke() {
+	if !s.in.unsetCurrent || s.getenv(cleanUpVariable) != "true" {
+		return
+	}
+	env := commandFile{env: "GITHUB_ENV"}
+	for _, name := range profileVariables {
+		if s.getenv(name) != "" {
+			env.pairs = append(env.pairs, pair{name, noProfile})
+		}
+	}
+	if err := writeFiles(s.getenv, env); err != nil {
+		s.log.warning("unset-current-credentials: the profile of an earlier step is still in force: " + err.Error())
+	}
 }
 
 // profileNotices tells what will not go the way that one expects of a profile.
@@ -258,8 +290,8 @@ func (s *step) profileNotices() {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		region := s.getenv(name)
 		i := slices.IndexFunc(s.in.spokes, func(s spoke) bool { return s.region != region })
-		if s.in.several && !s.in.unsetCurrent && region != "" && i >= 0 {
-			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set, or blank it with unset-current-credentials", name, quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
+		if s.in.several && region != "" && i >= 0 {
+			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", name, quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
 		}
 	}
 	if s.in.autoRefresh && s.files.folder.InHome {

@@ -121,7 +121,10 @@ func (c call) answer(ctx context.Context) answer {
 	}
 	if err := hop.Run(ctx, h); err != nil {
 		failed := w.explain(err)
-		if !errors.Is(err, context.Canceled) { // a signal to this one process is no answer to the others
+		// A signal to this one process is no answer to the others, and neither is a token that this one's step does not
+		// get: theirs may be of another step, with another proxy.
+		var at *hop.Error
+		if !errors.Is(err, context.Canceled) && !(errors.As(err, &at) && at.Stage == hop.StageToken) {
 			held.failure = &failure{time.Now(), failed}
 			c.keep(held)
 		}

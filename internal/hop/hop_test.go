@@ -320,7 +320,7 @@ func TestThrottled(t *testing.T) {
 			t.Errorf("behind attempt %d: %s to %s", attempt, low, high)
 		}
 	}
-	r := reportingRetryer{newRetryer(5), func(error, int, time.Duration) {}}
+	r := reportingRetryer{newRetryer(5), time.Time{}, func(error, int, time.Duration) {}}
 	for code, throttles := range map[string]bool{"Throttling": true, "ThrottlingException": true, "TooManyRequestsException": true, "RequestLimitExceeded": true, "SlowDown": true, "InternalFailure": false, "IDPCommunicationError": false} {
 		shortest := time.Hour
 		for range 50 {
@@ -333,6 +333,22 @@ func TestThrottled(t *testing.T) {
 		if got := shortest >= 2*time.Second; got != throttles {
 			t.Errorf("%s: the shortest wait is %s", code, shortest)
 		}
+	}
+}
+
+// TestThrottledToTheLimit has less time than the shortest wait: AWS's answer is told, and at once, not that the step's time
+// is up.
+func TestThrottledToTheLimit(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 1900*time.Millisecond)
+	defer cancel()
+	h, r := newHop(t, hubGranted(), refusal(400, "Throttling", "Rate exceeded"))
+	err := Run(ctx, h)
+	if want := "assuming spoke role " + spokeRole + ": Throttling: Rate exceeded (request 1f2e)"; text(err) != want || ctx.Err() != nil {
+		t.Errorf("got %s, want %s, and before the time is up (%v)", text(err), want, ctx.Err())
+	}
+	if got := asked(r.events); got != "hub spoke" {
+		t.Errorf("asked %s, want one attempt and no wait told", got)
 	}
 }
 

@@ -103,25 +103,32 @@ func ThrottleDelay(attempt int, random float64) time.Duration {
 // reportingRetryer is the SDK's standard retryer that waits longer when AWS throttles, and tells of each wait.
 type reportingRetryer struct {
 	*retry.Standard
+	until  time.Time // when the step ends; zero when nothing ends it
 	report func(err error, attempt int, wait time.Duration)
 }
 
-// RetryDelay gives the wait before the next attempt; attempt counts from 1.
+// RetryDelay gives the wait before the next attempt; attempt counts from 1. A wait that the step would not outlive is
+// not begun: the call ends with its own error, which says what went wrong, where the step's limit would not.
 func (r reportingRetryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 	wait, noWait := r.Standard.RetryDelay(attempt, err)
-	if noWait == nil && retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
+	if noWait != nil {
+		return 0, noWait
+	}
+	if retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
 		wait = ThrottleDelay(attempt, rand.Float64())
 	}
-	if noWait == nil {
-		r.report(err, attempt, wait)
+	if !r.until.IsZero() && time.Until(r.until) < wait {
+		return 0, err
 	}
-	return wait, noWait
+	r.report(err, attempt, wait)
+	return wait, nil
 }
 
 // call gives the options of one call, whose retries are told as that call's.
 func (c *client) call(ctx context.Context, stage Stage, role ARN) sts.Options {
 	options := c.options
-	options.Retryer = reportingRetryer{newRetryer(c.hop.MaxAttempts), func(err error, attempt int, wait time.Duration) {
+	until, _ := ctx.Deadline()
+	options.Retryer = reportingRetryer{newRetryer(c.hop.MaxAttempts), until, func(err error, attempt int, wait time.Duration) {
 		c.retrying(c.stsError(ctx, stage, role, err), attempt, wait)
 	}}
 	return options

@@ -5,6 +5,7 @@
 package profile
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ var folderName = regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`)
 // home is where the runner's temp directory keeps the home of containers (actions/runner, ContainerActionHandler.cs).
 const home = "_github_home"
 
-// Make makes a folder that is the runner user's and closed to everybody else. hostTemp is the runner's temp
+// Make makes a folder that is closed to everybody else, and that HandOver gives to the runner's user. hostTemp is the runner's temp
 // directory as the host sees it, absolute; it reaches a container as an argument, since the runner translates
 // variables. Whoever owns GITHUB_ENV is the runner's user.
 func Make(getenv func(string) string, hostTemp string) (Folder, error) {
@@ -70,9 +71,6 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	if err := os.Mkdir(f.Path, 0o700); err != nil {
 		return Folder{}, fmt.Errorf("making a folder in the runner's temp directory: %w", err)
 	}
-	if err := f.own(f.Path); err != nil {
-		return Folder{}, errors.Join(err, f.Remove())
-	}
 	return f, nil
 }
 
@@ -96,14 +94,22 @@ func isDirectory(path string) bool {
 	return filepath.IsAbs(path) && err == nil && info.IsDir()
 }
 
-// own gives a file to the runner's user. Only root can, and nobody else needs to: a step that is not root is the
-// runner's user itself.
-func (f Folder) own(path string) error {
+// HandOver gives the folder and what is in it to the runner's user, the folder last: until then nobody but root gets
+// into it, so that nothing in it is swapped while it is written or tried. Only root can give, and nobody else needs to:
+// a step that is not root is the runner's user itself.
+func (f Folder) HandOver() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	if err := os.Lchown(path, f.uid, f.gid); err != nil {
-		return fmt.Errorf("giving %s to the runner's user: %w", path, err)
+	entries, err := os.ReadDir(f.Path)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Lchown(filepath.Join(f.Path, entry.Name()), f.uid, f.gid))
+	}
+	if err == nil {
+		err = os.Lchown(f.Path, f.uid, f.gid)
+	}
+	if err != nil {
+		return fmt.Errorf("giving the folder to the runner's user: %w", err)
 	}
 	return nil
 }
@@ -137,7 +143,7 @@ func (f Folder) write(name string, content io.Reader, mode fs.FileMode) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("writing for later steps: %w", err)
 	}
-	return f.own(path)
+	return nil
 }
 
 // Remove removes the folder and what is in it.
@@ -158,7 +164,12 @@ func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 			continue
 		}
 		found = true
-		if err := os.RemoveAll(path); err != nil {
+		// Under another name first: a process that still writes by the old one would fill the folder while it is emptied.
+		removing := path + ".removing"
+		if err := os.Rename(path, removing); err != nil {
+			return true, err
+		}
+		if err := os.RemoveAll(removing); err != nil {
 			return true, err
 		}
 	}
@@ -169,8 +180,9 @@ func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 const maxFile = 1 << 20
 
 // Existing reads the file of profiles that an earlier step exported in the variable, so that its profiles can stand
-// in the file that takes its place. No variable and no file are both an empty text, as they are to AWS's SDKs; but a
-// path that this container does not see is an error, for the profiles in it would be lost.
+// in the file that takes its place. No variable and no file are both an empty text, as they are to AWS's SDKs. Only what
+// lies in the workspace or the runner's temp directory is read: of any other path the container does not see the
+// host's file, and what it sees there itself, /proc for example, is nobody's profiles.
 func Existing(getenv func(string) string, variable string) (string, error) {
 	path := getenv(variable)
 	if path == "" {
@@ -179,29 +191,46 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	if !filepath.IsAbs(path) {
 		return "", fmt.Errorf("%s: %q is not an absolute path, so its profiles cannot be kept", variable, path)
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) && visible(getenv, path) {
+	base, name, visible := mounted(getenv, filepath.Clean(path))
+	if !visible {
+		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to nothing for this step", variable, path, variable)
+	}
+	root, err := os.OpenRoot(base) // no link leads out of it
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", variable, err)
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to nothing for this step", variable, path, variable)
+		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return "", fmt.Errorf("%s: %q is not a regular file of at most %d bytes", variable, path, maxFile)
 	}
-	text, err := os.ReadFile(path)
+	file, err := root.Open(name)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", variable, err)
+		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
+	}
+	if len(text) > maxFile || bytes.IndexByte(text, 0) >= 0 {
+		return "", fmt.Errorf("%s: %q is not a text of at most %d bytes", variable, path, maxFile)
 	}
 	return string(text), nil
 }
 
-// visible tells whether a path lies in what the runner mounts, so that a file that is not here is nowhere.
-func visible(getenv func(string) string, path string) bool {
+// mounted gives the directory that the runner mounts and the path lies in, and the rest of the path.
+func mounted(getenv func(string) string, path string) (base, rest string, ok bool) {
 	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME"), getenv("GITHUB_WORKSPACE")} {
-		if base != "" && strings.HasPrefix(path, strings.TrimSuffix(base, "/")+"/") {
-			return true
+		if rest, found := strings.CutPrefix(path, strings.TrimSuffix(base, "/")+"/"); found && base != "" && rest != "" {
+			return base, rest, true
 		}
 	}
-	return false
+	return "", "", false
 }

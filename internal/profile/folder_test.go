@@ -179,6 +179,13 @@ func TestExisting(t *testing.T) {
 	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	link, binary := filepath.Join(env["GITHUB_WORKSPACE"], "link"), filepath.Join(env["GITHUB_WORKSPACE"], "binary")
+	if err := os.Symlink("/proc/self/environ", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(binary, []byte("[x]\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for value, want := range map[string]struct{ text, err string }{
 		"":           {"", ""},
 		file:         {"[default]\n", ""},
@@ -187,8 +194,11 @@ func TestExisting(t *testing.T) {
 		unseen: {"", `AWS_CONFIG_FILE: its profiles cannot be kept, because this container does not see "` + unseen +
 			`"; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to nothing for this step`},
 		env["HOME"]: {"", `AWS_CONFIG_FILE: "` + env["HOME"] + `" is not a regular file of at most 1048576 bytes`},
-		"/dev/zero": {"", `AWS_CONFIG_FILE: "/dev/zero" is not a regular file of at most 1048576 bytes`},
-		large:       {"", `AWS_CONFIG_FILE: "` + large + `" is not a regular file of at most 1048576 bytes`},
+		"/proc/self/environ": {"", `AWS_CONFIG_FILE: its profiles cannot be kept, because this container does not see "/proc/self/environ"` +
+			`; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to nothing for this step`},
+		link:   {"", `AWS_CONFIG_FILE: "` + link + `" cannot be read: statat link: path escapes from parent`},
+		binary: {"", `AWS_CONFIG_FILE: "` + binary + `" is not a text of at most 1048576 bytes`},
+		large:  {"", `AWS_CONFIG_FILE: "` + large + `" is not a regular file of at most 1048576 bytes`},
 	} {
 		env["AWS_CONFIG_FILE"] = value
 		text, err := Existing(env.get, "AWS_CONFIG_FILE")

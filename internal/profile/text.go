@@ -27,6 +27,22 @@ func Has(text string, f File, name string) bool {
 	return false
 }
 
+// Ambiguous tells whether SDKs do not agree on where the profile is in the text of a file: a header that is set in begins
+// a profile to some of them, and continues the line before it to others.
+func Ambiguous(text string, f File, name string) bool {
+	inside := false
+	for line := range strings.Lines(text) {
+		if isHeader(line) {
+			inside = f.heads(line, name)
+			continue
+		}
+		if trimmed := strings.TrimSpace(line); isHeader(trimmed) && (inside || f.heads(trimmed, name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Without takes the profile out of the text of a file. Every other line stays as it is, comments included; a
 // comment right above the next header belongs to that header and stays too.
 func Without(text string, f File, name string) string {

@@ -39,6 +39,22 @@ func TestHas(t *testing.T) {
 	}
 }
 
+func TestAmbiguous(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"[staging]\na=1\n":                 false,
+		"  [staging]\n  a=1\n":             true,
+		"[x]\na=1\n\t[staging]\nb=2\n":     true,
+		"[staging]\na=1\n  [other]\nb=2\n": true,
+		"[x]\na=1\n  [other]\nb=2\n":       false,
+		"":                                 false,
+	} {
+		if got := Ambiguous(text, Credentials, "staging"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestWithout(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

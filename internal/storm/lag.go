@@ -12,7 +12,19 @@ type lag struct {
 	stop chan struct{}
 }
 
-const tick = 10 * time.Millisecond
+// A timer of tick is always late by some part of a millisecond, which adds up: stall is what counts as not having run.
+const (
+	tick  = 10 * time.Millisecond
+	stall = 20 * time.Millisecond
+)
+
+// late is by how much a tick that took so long was late.
+func late(took time.Duration) time.Duration {
+	if took < tick+stall {
+		return 0
+	}
+	return took - tick
+}
 
 func newLag() *lag {
 	l := &lag{stop: make(chan struct{})}
@@ -25,7 +37,7 @@ func newLag() *lag {
 				return
 			}
 			now := time.Now()
-			l.lost.Add(int64(max(0, now.Sub(last)-tick)))
+			l.lost.Add(int64(late(now.Sub(last))))
 			last = now
 		}
 	}()

@@ -20,10 +20,6 @@ type found struct {
 	id, key, token string
 }
 
-// madeUpID is the second access key id in an answer of the fault duplicated. XML has no word on which of two counts, and
-// the SDK takes the last: the credentials are of no use then, and masked like any.
-const madeUpID = "ASIADUPLICATED000000"
-
 // sessionProblems holds what a hop that worked has exported to the lab: each set of credentials is of one session, that of
 // the role which was asked for there, and the first end that is told is the sessions' own.
 func (c check) sessionProblems() (problems []string) {
@@ -33,9 +29,6 @@ func (c check) sessionProblems() (problems []string) {
 	}
 	var first time.Time
 	for _, f := range sets {
-		if f.id == madeUpID && c.weather.has("duplicated") {
-			continue
-		}
 		arn, expires := c.holder(f.id, f.key, f.token)
 		if want := session(f.role); !strings.HasPrefix(arn, want) {
 			problems = append(problems, fmt.Sprintf("the credentials in %s are those of %q, want %s", f.where, arn, want))
@@ -43,6 +36,9 @@ func (c check) sessionProblems() (problems []string) {
 		if first.IsZero() || expires.Before(first) {
 			first = expires
 		}
+	}
+	if first.IsZero() || c.weather.has("expired-credentials") { // nothing to compare; or STS has told another end, which a clock that jumped makes one to come
+		return problems
 	}
 	text, _ := c.job.read("GITHUB_OUTPUT")
 	told := pairs(text)["aws-expiration"]

@@ -242,7 +242,8 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 		defer timer.Stop()
 	}
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	storm := ctx
+	ctx, cancel := context.WithCancelCause(storm)
 	defer cancel(nil)
 	if weather.cancelAfter > 0 {
 		timer := time.AfterFunc(weather.cancelAfter, func() { cancel(fmt.Errorf("interrupt signal received: %w", context.Canceled)) })
@@ -265,6 +266,9 @@ func (w *worker) walk(ctx context.Context, n int, weather weather) (outcome, err
 	}
 	took := time.Since(start) - (w.lag.total() - lost)
 	stopMischief()
+	if storm.Err() != nil { // somebody ended the storm, and that is no violation
+		return outcome{}, errors.Join(context.Cause(storm), os.RemoveAll(dir))
+	}
 
 	o := outcome{status: status, stage: stageOf(status, log.String()), ended: weather.cancelAfter > 0 || end.signal != 0, retries: log.retries()}
 	for _, c := range l.Counts() {

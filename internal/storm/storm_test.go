@@ -1,6 +1,8 @@
 package storm
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -314,6 +316,32 @@ func TestStageOf(t *testing.T) {
 	}
 	if got := stageOf(0, ""); got != "" {
 		t.Errorf("a hop that worked failed at %q", got)
+	}
+}
+
+func TestLate(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]time.Duration{
+		9 * time.Millisecond: 0, 11 * time.Millisecond: 0, 29 * time.Millisecond: 0, 30 * time.Millisecond: 20 * time.Millisecond, time.Second: 990 * time.Millisecond,
+	} {
+		if got := late(took); got != want {
+			t.Errorf("a tick of %s is late by %s, want %s", took, got, want)
+		}
+	}
+}
+
+// TestEnded ends a storm, which is no violation.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = Run(ctx, Options{Hops: 100_000, Seed: 7, Workers: 16, Dir: t.TempDir(), Program: "/bin/true", World: world})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }
 

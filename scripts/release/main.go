@@ -103,7 +103,6 @@ func push(from, to string) error {
 	if err != nil {
 		return err
 	}
-	// The layout's own index is the image's: layout.Write makes index.json of its very bytes.
 	digest, err := index.Digest()
 	if err != nil {
 		return err
