@@ -49,9 +49,11 @@ go build -C scripts/release -o "$tools/release" .
 "$tools/release" image --out "$out/image" --version "$version" \
   "linux/amd64=$out/hubspoke-chain_linux_amd64" "linux/arm64=$out/hubspoke-chain_linux_arm64" >"$out/digest"
 
-# The tool is built for this machine; the SBOM is of the program's modules, without times and serial number.
-GOBIN=$tools GOFLAGS='' go install "$cyclonedx"
-"$tools/cyclonedx-gomod" app -json -licenses -noserial -main cmd/hubspoke-chain -output "$tools/sbom.json" "$root" 2>"$tools/log" ||
+# The tool is built for this machine and kept beside .ci/run's; the SBOM is of the program's modules, without times and
+# serial number.
+bin=${XDG_CACHE_HOME:-$HOME/.cache}/hubspoke-chain/tools/${cyclonedx##*/}
+[ -x "$bin/cyclonedx-gomod" ] || GOBIN=$bin GOFLAGS='' go install "$cyclonedx"
+"$bin/cyclonedx-gomod" app -json -licenses -noserial -main cmd/hubspoke-chain -output "$tools/sbom.json" "$root" 2>"$tools/log" ||
   { cat "$tools/log" >&2; die "making the SBOM"; }
 # The version is the release's, where the tool finds one in git or none at all.
 python3 - "$tools/sbom.json" "$version" >"$out/sbom.cdx.json" <<'PYTHON'

@@ -1,87 +1,131 @@
 #!/usr/bin/env bash
-# Rehearses a release on this machine, with a registry on loopback in place of ghcr.io and a key that is thrown away in
-# place of GitHub's identity:
+# Rehearses a release from its build to its tags with the scripts that release.yml calls, in order: against a registry on
+# loopback, a repository in a folder as origin, and a key that is thrown away.
 #
 #   scripts/rehearse-release.sh [VERSION]
 #
-# It builds what release.yml builds, by the same script; pushes the image; writes its digest into a copy of action.yml as
-# the release does; pulls the image by that digest with the Docker engine and walks a hop with it against the lab; signs
-# it, verifies the signature, and sees that another image and another key do not pass. It needs Go, git, a Docker engine and
-# python3, and builds cosign once.
+# What it cannot rehearse is GitHub's: keyless signing, attestations, the registry's permissions, the release's page. It
+# releases what is committed. It needs Go, git, a Docker engine, python3 and the AWS CLI.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-version=${1:-v1.0.0}
-cosign_module=github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
+version=${1:-$(sed -nE 's/^## (1\.[0-9]+\.[0-9]+).*/v\1/p' "$root/CHANGELOG.md" | head -n 1)}
+version=${version:-v1.0.0}
 
 die() { printf 'rehearse-release: error: %s\n' "$1" >&2; exit 1; }
-say() { printf '%s\n' "$*"; }
-for need in go git docker python3; do
-  command -v "$need" >/dev/null || die "$need is not installed"
-done
-cosign=${XDG_CACHE_HOME:-$HOME/.cache}/hubspoke-chain/tools/cosign@${cosign_module##*@}/cosign
-if [ ! -x "$cosign" ]; then
-  say "building $cosign_module"
-  GOBIN=$(dirname "$cosign") GOFLAGS='' go install "$cosign_module"
-fi
+say() { printf '%4d s  %s\n' "$SECONDS" "$1"; }
+# A command that has to fail, and to say why: what it is, a pattern of its words, the command.
+refused() {
+  local what=$1 why=$2 said
+  shift 2
+  if said=$("$@" 2>&1); then die "$what passed"; fi
+  grep -qE "$why" <<<"$said" || die "$what was refused for another reason: $said"
+  say "refused: $what"
+}
 
 work=$(mktemp -d)
-registry=
-image=
-cleanup() {
-  [ -z "$registry" ] || kill "$registry" 2>/dev/null || true
-  [ -z "$image" ] || docker image rm "$image" >/dev/null 2>&1 || true
+registry='' reference=''
+clean_up() {
+  [ -z "$registry" ] || kill "$registry"
+  # Not there when it did not come that far.
+  [ -z "$reference" ] || docker image rm --force "$reference" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
-trap cleanup EXIT
+trap clean_up EXIT
 
-# A clone of what is committed, with the version's section in its changelog if it has none yet.
-git clone --quiet "$root" "$work/clone"
-grep -q "^## ${version#v}" "$work/clone/CHANGELOG.md" || sed -i "s/^## Unreleased/## ${version#v}/" "$work/clone/CHANGELOG.md"
-cd "$work/clone"
+# The credentials of whoever runs this stay out of it, for docker, cosign and the push alike; the proxy too.
+mkdir "$work/docker"
+export DOCKER_CONFIG=$work/docker NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+cosign=$("$root/scripts/install-cosign.sh")
+say "cosign is there"
+
+git clone --quiet --bare "$root" "$work/origin.git"
+git -C "$work/origin.git" tag --list 'v1*' | xargs -r git -C "$work/origin.git" tag --delete >/dev/null
+git clone --quiet "$work/origin.git" "$work/checkout"
+cd "$work/checkout"
+if ! grep -qE "^## ${version#v}( |$)" CHANGELOG.md; then
+  sed -i "s/^## Unreleased$/## ${version#v}/" CHANGELOG.md
+  git -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Name the version"
+fi
+
+scripts/tag-release.sh check "$version"
 scripts/build-release.sh "$version" "$work/out"
-(cd "$work/out" && sha256sum --quiet -c checksums.txt)
-said=$("$work/out/hubspoke-chain_$(go env GOOS)_$(go env GOARCH)" --version)
-[ "$said" = "hubspoke-chain $version" ] || die "the program says \"$said\""
-say "the programs are those of checksums.txt, and say $said"
+out=$work/out
+say "built $(find "$out" -maxdepth 1 -name 'hubspoke-chain_*' | wc -l) programs and the image"
+
+# Each program is for the platform in its name, and the one for this machine runs.
+for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
+  program=$(find "$out" -name "hubspoke-chain_${platform/\//_}*")
+  [ "$(go version -m "$program" | sed -nE 's/^\tbuild\tGOOS=//p')/$(go version -m "$program" | sed -nE 's/^\tbuild\tGOARCH=//p')" = "$platform" ] ||
+    die "$program is not for $platform"
+done
+program=$out/hubspoke-chain_linux_$(go env GOARCH)
+[ "$("$program" --version)" = "hubspoke-chain $version" ] || die "$program is not $version"
+"$program" lint examples/lab/hub-*.json examples/lab/spoke-trust.json >/dev/null || die "$program does not lint examples/lab"
+say "$("$program" --version) runs and lints examples/lab"
 
 go build -C scripts/release -o "$work/release" .
-"$work/release" registry --address 127.0.0.1:0 >"$work/registry" 2>/dev/null &
+"$work/release" registry --address 127.0.0.1:0 >"$work/address" 2>"$work/registry.log" &
 registry=$!
-for _ in $(seq 50); do [ -s "$work/registry" ] && break; sleep 0.1; done
-host=$(head -n 1 "$work/registry")
-[ -n "$host" ] || die "the registry does not start"
-pushed=$("$work/release" push --layout "$work/out/image" --to "$host/org/hubspoke-chain:$version")
-digest=$(cat "$work/out/digest")
-[ "$pushed" = "$host/org/hubspoke-chain@$digest" ] || die "pushed $pushed, and $digest was built"
-say "pushed $pushed"
+for _ in $(seq 100); do
+  [ ! -s "$work/address" ] || break
+  sleep 0.1
+done
+[ -s "$work/address" ] || die "the registry does not start: $(cat "$work/registry.log")"
+name=$(cat "$work/address")/org/hubspoke-chain
 
-scripts/pin-image.sh action.yml "$pushed"
-image=$(sed -n 's#^  image: docker://##p' action.yml)
-[ "$image" = "$pushed" ] || die "action.yml names \"$image\""
-docker pull --quiet "$image" >/dev/null || die "pulling $image"
-HUBSPOKE_IMAGE=$image go test -C "$root" -tags docker -count=1 -run '^(TestHop|TestPost)$' ./internal/e2e/ || die "the hop with $image"
-say "pulled by digest, and a hop walked"
+reference=$(scripts/publish-release.sh "$version" "$out" "$name")
+say "pushed $reference"
+[ "$(scripts/publish-release.sh "$version" "$out" "$name")" = "$reference" ] || die "pushing again gave another digest"
 
-export COSIGN_PASSWORD=rehearsal
-cosign() { "$work/cosign-quietly" "$@"; }
-cat >"$work/cosign-quietly" <<QUIETLY
-#!/usr/bin/env bash
-"$cosign" "\$@" >"$work/cosign.log" 2>&1 || { cat "$work/cosign.log" >&2; exit 1; }
-QUIETLY
-chmod +x "$work/cosign-quietly"
-(cd "$work" && cosign generate-key-pair)
-(cd "$work" && mkdir other && cd other && cosign generate-key-pair)
-sign=(--yes --tlog-upload=false --key "$work/cosign.key")
-verify=(--insecure-ignore-tlog=true --key)
-cosign sign "${sign[@]}" "$image"
-cosign verify "${verify[@]}" "$work/cosign.pub" "$image"
-cosign attest "${sign[@]}" --type cyclonedx --predicate "$work/out/sbom.cdx.json" "$image"
-cosign verify-attestation "${verify[@]}" "$work/cosign.pub" --type cyclonedx "$image"
-say "signed, with the SBOM attested; both verified"
+(cd "$work" && COSIGN_PASSWORD='' "$cosign" generate-key-pair --output-key-prefix right >/dev/null 2>&1 &&
+  COSIGN_PASSWORD='' "$cosign" generate-key-pair --output-key-prefix wrong >/dev/null 2>&1) || die "making keys"
+COSIGN_PASSWORD='' COSIGN_KEY=$work/right.key scripts/sign-release.sh "$reference" "$out" 2>"$work/sign.log" ||
+  die "signing: $(cat "$work/sign.log")"
+verify() { COSIGN_PUBLIC_KEY=$work/right.pub scripts/verify-release.sh "$@"; }
+verified=$(verify "$reference" "$out" 2>"$work/verify.log") || die "verifying: $(cat "$work/verify.log")"
+say "$verified"
 
-if cosign verify "${verify[@]}" "$work/other/cosign.pub" "$image" 2>/dev/null; then die "another key verifies the image"; fi
-"$work/release" image --out "$work/tampered" --version "$version" "linux/amd64=$work/release" "linux/arm64=$work/release" >/dev/null
-tampered=$("$work/release" push --layout "$work/tampered" --to "$host/org/hubspoke-chain:$version")
-if cosign verify "${verify[@]}" "$work/cosign.pub" "$tampered" 2>/dev/null; then die "an image that nobody signed is verified"; fi
-say "another key, and another image under the same tag, do not pass"
+refused "the key of another signer" 'no matching signatures|invalid signature' \
+  env COSIGN_PUBLIC_KEY="$work/wrong.pub" scripts/verify-release.sh "$reference" "$out"
+# The same image but for its program, in the place of the first: the tag now names it.
+cp -r "$out" "$work/forged"
+printf x >>"$work/forged/hubspoke-chain_linux_amd64"
+rm -r "$work/forged/image"
+forged=$name@$("$work/release" image --out "$work/forged/image" --version "$version" \
+  "linux/amd64=$work/forged/hubspoke-chain_linux_amd64" "linux/arm64=$work/forged/hubspoke-chain_linux_arm64")
+"$work/release" push --layout "$work/forged/image" --to "$name:$version" >"$work/pushed"
+[ "$(cat "$work/pushed")" = "$forged" ] || die "the forged image was not pushed"
+[ "$forged" != "$reference" ] || die "the forged image is the real one"
+refused "an image of someone else's by its digest" 'no signatures found|no matching signatures' verify "$forged" "$out"
+refused "an image of someone else's under the version's tag" 'no signatures found|no matching signatures' verify "$name:$version" "$out"
+refused "a program with a byte more" 'hubspoke-chain_linux_amd64: FAILED' verify "$reference" "$work/forged"
+(cd "$work/forged" && sha256sum hubspoke-chain_* sbom.cdx.json >checksums.txt)
+refused "a program with a byte more and checksums to match" 'signature|digest' verify "$reference" "$work/forged"
+
+# From here on as a user has it: by the digest that the tagged commit names, from the registry.
+scripts/tag-release.sh pin "$version" "$reference"
+scripts/tag-release.sh move "$version"
+scripts/tag-release.sh pin "$version" "$reference" >/dev/null || die "a job that is run again does not get past the tag"
+refused "another image as $version" "$version is released already, with another image" scripts/tag-release.sh pin "$version" "$forged"
+git clone --quiet --branch v1 -c advice.detachedHead=false "$work/origin.git" "$work/user"
+[ "$(git -C "$work/user" rev-parse HEAD)" = "$(git -C "$work/user" rev-parse "$version^{commit}")" ] || die "v1 is not $version"
+[ "$(git -C "$work/user" diff --unified=0 HEAD~1 | grep -E '^[-+] ')" = "-  image: Dockerfile"$'\n'"+  image: docker://$reference" ] ||
+  die "the release's commit changes more than the image"
+refused "$version a second time" "$version is released already" scripts/tag-release.sh check "$version"
+say "$version and v1 are tagged; action.yml names the image"
+
+docker pull --quiet "$reference" >/dev/null
+docker image inspect --format '{{join .RepoDigests "\n"}}' "$reference" | grep -qxF "$reference" || die "the engine has another digest"
+[ "$(docker run --rm "$reference" --version)" = "hubspoke-chain $version" ] || die "the image is not $version"
+container=$(docker create "$reference")
+docker cp --quiet "$container:/hubspoke-chain" "$work/hubspoke-chain" 2>/dev/null || docker cp "$container:/hubspoke-chain" "$work/hubspoke-chain" >/dev/null
+docker rm "$container" >/dev/null
+cmp "$work/hubspoke-chain" "$program" || die "the image's program is another than the one to download"
+say "pulled by digest: hubspoke-chain $version, and its program is the one to download"
+
+HUBSPOKE_IMAGE=$(sed -n 's,^  image: docker://,,p' "$work/user/action.yml") \
+  go test -C "$work/user" -tags docker -count=1 -run '^(TestHop|TestRefused|TestPost|TestImageFiles)$' ./internal/e2e/ ||
+  die "the image does not pass"
+say "the image that v1 names makes the hop, is refused where it should be, and cleans up"
+printf 'rehearsed %s in %d s: %s\n' "$version" "$SECONDS" "$reference"

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Builds a release twice, from two clones in different folders, at different times, with another umask, locale and time
-# zone, and fails unless every file and the image's digest are the same:
+# zone, the second time with nothing in Go's build cache, and fails unless every file and the image's digest are the same:
 #
 #   scripts/reproducible.sh [VERSION]
+#
+# Then it builds the Dockerfile, which is what the tests of main run: the program in it must be the release's. GO_IMAGE is as
+# in .ci/run.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,7 +23,9 @@ copy "$work/first"
 copy "$work/a folder/of another depth/second"
 "$work/first/scripts/build-release.sh" "$version" "$work/out-first"
 find "$work/a folder" -name '*.go' -exec touch -d '2001-02-03' {} +
-(umask 077 && LC_ALL=C TZ=Asia/Tokyo HOME=$HOME "$work/a folder/of another depth/second/scripts/build-release.sh" "$version" "$work/out-second")
+# What the first build left in the cache would make the second a copy of it.
+(umask 077 && GOCACHE=$work/cache LC_ALL=C TZ=Asia/Tokyo \
+  "$work/a folder/of another depth/second/scripts/build-release.sh" "$version" "$work/out-second")
 
 for out in first second; do
   (cd "$work/out-$out" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/$out.sums"
@@ -28,3 +33,15 @@ done
 diff "$work/first.sums" "$work/second.sums" || { echo "reproducible: error: the two builds differ" >&2; exit 1; }
 printf '%s files are the same in both builds\n' "$(wc -l <"$work/first.sums")"
 printf '  first   %s\n  second  %s\n' "$(cat "$work/out-first/digest")" "$(cat "$work/out-second/digest")"
+
+image=hubspoke-chain/reproducible:$$
+trap 'rm -rf "$work"; docker image rm --force "$image" >/dev/null 2>&1 || true' EXIT
+docker build --quiet -t "$image" --build-arg VERSION="$version" \
+  --build-arg GO_IMAGE="${GO_IMAGE:-$("$work/first/scripts/go-image.sh")}" "$work/first" >"$work/log" 2>&1 ||
+  { cat "$work/log" >&2; exit 1; }
+container=$(docker create "$image")
+docker cp "$container:/hubspoke-chain" "$work/built" >/dev/null
+docker rm "$container" >/dev/null
+cmp "$work/built" "$work/out-first/hubspoke-chain_linux_$(go env GOARCH)" ||
+  { echo "reproducible: error: the Dockerfile builds another program" >&2; exit 1; }
+printf 'the Dockerfile builds the same program\n'

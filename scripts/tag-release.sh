@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Gives a release its tags, in this checkout and in its origin:
+#
+#   scripts/tag-release.sh check v1.2.3                          fails where origin has the tag
+#   scripts/tag-release.sh pin v1.2.3 HOST/NAME@sha256:...       a commit whose action.yml names the image, and its tag
+#   scripts/tag-release.sh move v1.2.3                           v1 to the release, unless a later one is there
+#
+# The commit is on no branch: main goes on building its Dockerfile, so that a change is tried as it is. The tag of a version is
+# never moved; v1 is, and last of all, when everything else of the release is in its place.
+set -euo pipefail
+
+usage='usage: tag-release.sh check|pin|move VERSION [HOST/NAME@DIGEST]'
+command=${1:?$usage} version=${2:?$usage}
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+die() { printf 'tag-release: error: %s\n' "$1" >&2; exit 1; }
+git() {
+  command git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bot]@users.noreply.github.com' "$@"
+}
+[[ $version =~ ^v1\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ ]] || die "the version \"$version\" is not v1.MINOR.PATCH"
+
+# Asked once: a tag that is not there is no error, an origin that does not answer is.
+released=$(git ls-remote origin "refs/tags/$version") || die "asking origin for its tags"
+
+case $command in
+  check)
+    [ -z "$released" ] || die "$version is released already"
+    ;;
+  pin)
+    reference=${3:?$usage}
+    if [ -n "$released" ]; then # by a job that then failed, if it was with this image
+      git fetch --quiet origin "refs/tags/$version:refs/tags/$version"
+      git show "$version:action.yml" | grep -qxF "  image: docker://$reference" || die "$version is released already, with another image"
+      printf '%s is %s\n' "$version" "$(git rev-parse "$version^{commit}")"
+      exit 0
+    fi
+    scripts/pin-image.sh action.yml "$reference"
+    git commit --quiet -m "Release $version" -m "The image is $reference, built from the commit before this one." action.yml
+    git tag -a -m "hubspoke-chain $version" "$version"
+    git push --quiet origin "refs/tags/$version"
+    printf '%s is %s\n' "$version" "$(git rev-parse HEAD)"
+    ;;
+  move)
+    [ -n "$released" ] || die "$version is not released"
+    git fetch --quiet --force --tags origin
+    latest=$(git tag --list 'v1.*' | sort -V | tail -n 1)
+    if [ "$latest" != "$version" ]; then
+      printf 'v1 stays where it is: %s is later than %s\n' "$latest" "$version"
+      exit 0
+    fi
+    # To the commit and not to its tag object, by which a pin of v1 would be resolved wrongly.
+    git tag --force v1 "$version^{commit}" >/dev/null
+    git push --quiet --force origin refs/tags/v1
+    printf 'v1 is %s\n' "$(git rev-parse v1)"
+    ;;
+  *) die "$usage" ;;
+esac

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Verifies a release: who signed the image and the checksums, and that the files are those of the checksums.
+#
+#   scripts/verify-release.sh HOST/NAME@sha256:... DIR
+#
+# DIR holds checksums.txt, checksums.txt.sigstore.json and whichever of the release's files were downloaded. The signer must
+# be release.yml on main of GITHUB_REPOSITORY, by default org/hubspoke-chain. COSIGN_PUBLIC_KEY names the public key of a
+# rehearsal in place of that.
+set -euo pipefail
+
+usage='usage: verify-release.sh HOST/NAME@DIGEST DIR'
+reference=${1:?$usage} directory=${2:?$usage}
+cosign=$("$(dirname "${BASH_SOURCE[0]}")/install-cosign.sh")
+
+signer=(
+  --certificate-identity "https://github.com/${GITHUB_REPOSITORY:-org/hubspoke-chain}/.github/workflows/release.yml@refs/heads/main"
+  --certificate-oidc-issuer https://token.actions.githubusercontent.com
+)
+roots=()
+if [ -n "${COSIGN_PUBLIC_KEY-}" ]; then
+  signer=(--key "$COSIGN_PUBLIC_KEY" --insecure-ignore-tlog)
+  # A key needs no root of trust, and the public one's would be asked for over the network.
+  root=$(mktemp)
+  trap 'rm -f "$root"' EXIT
+  printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$root"
+  roots=(--trusted-root "$root")
+fi
+"$cosign" verify "${signer[@]}" "$reference" >/dev/null
+"$cosign" verify-blob "${signer[@]}" "${roots[@]}" --new-bundle-format \
+  --bundle "$directory/checksums.txt.sigstore.json" "$directory/checksums.txt"
+(cd "$directory" && sha256sum --quiet --strict --ignore-missing -c checksums.txt)
+printf 'verified: %s and the files in %s\n' "$reference" "$directory"
