@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ type inputs struct {
 var (
 	accountID   = hop.NewForm(`^[0-9]+$`, 12, 12, "an account id of 12 digits")
 	digits      = hop.NewForm(`^[0-9]+$`, 1, 20, "digits")
-	policyRunes = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
+	policyRunes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`) })
 )
 
 // reader collects every problem before any is reported, so that one run shows all of them.
@@ -348,7 +349,7 @@ func (r *reader) sessionPolicy() string {
 	if n := utf8.RuneCount(compact.Bytes()); n > hop.MaxPolicy {
 		r.problem("inline-session-policy", "%s has %d characters without white space; AWS takes %d", quote(value), n, hop.MaxPolicy)
 	}
-	if !policyRunes.Match(compact.Bytes()) {
+	if !policyRunes().Match(compact.Bytes()) {
 		r.problem("inline-session-policy", "%s has a character that AWS does not take (allowed: U+0020 to U+00FF)", quote(value))
 	}
 	return compact.String()

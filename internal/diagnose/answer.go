@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/org/hubspoke-chain/internal/hop"
@@ -66,7 +67,7 @@ func (e explainer) trouble() Explanation {
 }
 
 // accountInMessage is how RegionDisabledException names the account.
-var accountInMessage = regexp.MustCompile(`account: ?([0-9]{12})`)
+var accountInMessage = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`account: ?([0-9]{12})`) })
 
 // refusedRequest explains the refusals that are about the request and not about who may.
 func (e explainer) refusedRequest() Explanation {
@@ -88,7 +89,7 @@ func (e explainer) refusedRequest() Explanation {
 		return e.trouble()
 	case f.HasCode("RegionDisabled"):
 		account := "an account of this hop"
-		if m := accountInMessage.FindStringSubmatch(f.Message); m != nil {
+		if m := accountInMessage().FindStringSubmatch(f.Message); m != nil {
 			account = "account " + m[1]
 		}
 		return certain(Cause{

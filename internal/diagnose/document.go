@@ -3,6 +3,7 @@ package diagnose
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/org/hubspoke-chain/internal/idtoken"
 	"github.com/org/hubspoke-chain/internal/policy"
@@ -15,11 +16,14 @@ type subject struct {
 	value      string // of environment and ref
 }
 
-var standardSubject = regexp.MustCompile(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
+// standardSubject is compiled when it is first used: most hops need no explanation.
+var standardSubject = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
+})
 
 // subject reads the token's; false when the subject is customized or there is no token.
 func (e explainer) subject() (subject, bool) {
-	m := standardSubject.FindStringSubmatch(e.Claims.Subject)
+	m := standardSubject().FindStringSubmatch(e.Claims.Subject)
 	if m == nil || e.Claims.Form() == idtoken.Customized {
 		return subject{}, false
 	}

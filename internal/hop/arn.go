@@ -2,7 +2,6 @@ package hop
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -35,13 +34,13 @@ const (
 
 var (
 	// Lengths are compared apart: a counted repeat of hundreds costs milliseconds at every start.
-	roleARN = regexp.MustCompile(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]+/)([A-Za-z0-9_+=,.@-]+)$`)
-	region  = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$`)
+	roleARN = lazily(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]+/)([A-Za-z0-9_+=,.@-]+)$`)
+	region  = lazily(`^[a-z]{2,4}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$`)
 )
 
 // ParseRoleARN reads the full ARN of an IAM role in any partition.
 func ParseRoleARN(s string) (ARN, error) {
-	m := roleARN.FindStringSubmatch(s)
+	m := roleARN().FindStringSubmatch(s)
 	if m == nil || len(m[3]) > maxRolePath || len(m[4]) > maxRoleName {
 		return ARN{}, fmt.Errorf("%q is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)", s)
 	}
@@ -69,7 +68,7 @@ func (a ARN) Session(name string) string {
 // RegionPartition says which partition a region such as eu-central-1 belongs to. The form of the
 // name is checked, not whether AWS has such a region: new ones appear every year.
 func RegionPartition(name string) (string, error) {
-	if !region.MatchString(name) {
+	if !region().MatchString(name) {
 		return "", fmt.Errorf("%q is not the name of an AWS region (for example us-east-1)", name)
 	}
 	for _, p := range partitions {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -22,21 +23,27 @@ const (
 )
 
 // Form is what a text may consist of and how long it may be, in bytes. The length is not part of the expression,
-// where a counted repeat of hundreds would cost milliseconds at every start.
+// where a counted repeat of hundreds would cost milliseconds.
 type Form struct {
-	chars    *regexp.Regexp
+	chars    func() *regexp.Regexp
 	min, max int
 	Words    string // the same in words, behind "is not"
 }
 
 // NewForm gives the form of texts of min to max bytes that match the expression.
 func NewForm(expression string, min, max int, words string) Form {
-	return Form{regexp.MustCompile(expression), min, max, words}
+	return Form{lazily(expression), min, max, words}
+}
+
+// lazily compiles an expression when it is first used: a program that hands out kept credentials starts often, and
+// needs few of them.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
 // Holds tells whether s has the form.
 func (f Form) Holds(s string) bool {
-	return len(s) >= f.min && len(s) <= f.max && f.chars.MatchString(s)
+	return len(s) >= f.min && len(s) <= f.max && f.chars().MatchString(s)
 }
 
 // The forms of what a hop sends. Source: the API's model of AssumeRole, and for an audience IAM's limit of a client id.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,14 +28,19 @@ type Claims struct {
 }
 
 // jwt is three parts of base64url; the form is checked so that a mask of the whole token is one line.
-var jwt = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+var jwt = lazily(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+
+// lazily compiles an expression when it is first used: a program that hands out kept credentials reads no token.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // ParseClaims reads the claims of a JWT of at most 20,000 bytes.
 func ParseClaims(token string) (Claims, error) {
 	if len(token) > maxToken {
 		return Claims{}, errors.New("the token is larger than the 20000 bytes that AWS takes")
 	}
-	if !jwt.MatchString(token) {
+	if !jwt().MatchString(token) {
 		return Claims{}, errors.New("the token is not a JWT")
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
@@ -89,16 +95,16 @@ const (
 )
 
 var (
-	immutableSubject = regexp.MustCompile(`^repo:[^/:@]+@[0-9]+/[^/:@]+@[0-9]+:`)
-	legacySubject    = regexp.MustCompile(`^repo:[^/:@]+/[^/:@]+:`)
+	immutableSubject = lazily(`^repo:[^/:@]+@[0-9]+/[^/:@]+@[0-9]+:`)
+	legacySubject    = lazily(`^repo:[^/:@]+/[^/:@]+:`)
 )
 
 // Form tells the form of the subject.
 func (c Claims) Form() Form {
 	switch {
-	case immutableSubject.MatchString(c.Subject):
+	case immutableSubject().MatchString(c.Subject):
 		return Immutable
-	case legacySubject.MatchString(c.Subject):
+	case legacySubject().MatchString(c.Subject):
 		return Legacy
 	}
 	return Customized

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/org/hubspoke-chain/internal/policy"
 )
@@ -318,33 +319,38 @@ func (s subject) crossedCustomized(open func(span) bool) crossing {
 }
 
 var (
-	ownerName  = regexp.MustCompile(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$`)
-	repoName   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
-	refName    = regexp.MustCompile(`^refs/(heads|tags)/[A-Za-z0-9_@%+=-]+([./][A-Za-z0-9_@%+=-]+)*$`)
-	claimValue = regexp.MustCompile(`^[A-Za-z0-9_./@ %+=-]+$`)
+	ownerName  = lazily(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$`)
+	repoName   = lazily(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	refName    = lazily(`^refs/(heads|tags)/[A-Za-z0-9_@%+=-]+([./][A-Za-z0-9_@%+=-]+)*$`)
+	claimValue = lazily(`^[A-Za-z0-9_./@ %+=-]+$`)
 )
+
+// lazily compiles an expression when it is first used: the action carries this package and never lints.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // plausible tells whether GitHub would give out the names and ids of a subject today. It is stricter than
 // GitHub, for the subject is shown as one that somebody can have.
 func (s subject) plausible() bool {
 	owner, repo := s.owner.of(s.text), s.repo.of(s.text)
-	if !s.owner.empty() && (!ownerName.MatchString(owner) || len(owner) > 39 || !repoName.MatchString(repo) || len(repo) > 100) {
+	if !s.owner.empty() && (!ownerName().MatchString(owner) || len(owner) > 39 || !repoName().MatchString(repo) || len(repo) > 100) {
 		return false
 	}
 	seen := map[string]bool{}
 	for _, p := range s.pairs {
 		value := p.value.of(s.text)
-		if seen[p.name] || !claimValue.MatchString(value) || len(value) > 255 || p.name == "ref" && !refName.MatchString(value) {
+		if seen[p.name] || !claimValue().MatchString(value) || len(value) > 255 || p.name == "ref" && !refName().MatchString(value) {
 			return false
 		}
 		switch p.name {
 		case "repository_owner":
-			if !ownerName.MatchString(value) {
+			if !ownerName().MatchString(value) {
 				return false
 			}
 		case "repository":
 			owner, repo, _ := strings.Cut(value, "/")
-			if !ownerName.MatchString(owner) || !repoName.MatchString(repo) {
+			if !ownerName().MatchString(owner) || !repoName().MatchString(repo) {
 				return false
 			}
 		case "repository_id", "repository_owner_id":

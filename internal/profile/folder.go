@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -35,7 +36,8 @@ type Folder struct {
 // prefix of a folder's name.
 const prefix = "hubspoke-chain-"
 
-var folderName = regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`)
+// folderName is compiled when it is first used, which is in the post stage only.
+var folderName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`) })
 
 // home is where the runner's temp directory keeps the home of containers (actions/runner, ContainerActionHandler.cs).
 const home = "_github_home"
@@ -152,7 +154,7 @@ func (f Folder) Remove() error { return os.RemoveAll(f.Path) }
 // CleanUp removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
 // was one. Any other name is refused.
 func CleanUp(getenv func(string) string, name string) (found bool, err error) {
-	if !folderName.MatchString(name) {
+	if !folderName().MatchString(name) {
 		return false, fmt.Errorf("%q is not the name of a folder of this action", name)
 	}
 	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME")} {
