@@ -3,10 +3,12 @@ package action
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,12 +31,13 @@ import (
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
-// answerDelay is added to every answer, as a stand-in for the way to GitHub and to AWS.
-const answerDelay = 25 * time.Millisecond
+// answerDelay is added to every answer, as a stand-in for the way to GitHub and to AWS. Without it a profile has more
+// of the step in less time.
+var answerDelay = flag.Duration("delay", 25*time.Millisecond, "of every answer in the benchmarks")
 
 // BenchmarkHop runs the whole step in this process, and in turn a bare client that makes the same three
 // requests with net/http and does nothing else, on the same number of connections. It reports how
-// much longer the step takes.
+// much longer the step takes, and what each allocates. The lab is in this process too, and has its part in both.
 //
 //	go test -run '^$' -bench BenchmarkHop ./internal/action
 func BenchmarkHop(b *testing.B) {
@@ -59,6 +63,8 @@ func BenchmarkHop(b *testing.B) {
 	}
 	var step, bare time.Duration
 	var requests, connections int64
+	var before, between, after runtime.MemStats
+	var stepAllocated, bareAllocated allocated
 	for b.Loop() {
 		dir := b.TempDir()
 		for _, name := range []string{"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
@@ -69,6 +75,7 @@ func BenchmarkHop(b *testing.B) {
 		}
 		requests -= issuerCount.requests.Load() + stsCount.requests.Load()
 		connections -= issuerCount.connections.Load() + stsCount.connections.Load()
+		runtime.ReadMemStats(&before)
 		start := time.Now()
 		if status := Run(b.Context(), io.Discard, func(name string) string { return env[name] }, Options{Version: "bench"}); status != 0 {
 			b.Fatalf("the step ended with status %d", status)
@@ -77,21 +84,37 @@ func BenchmarkHop(b *testing.B) {
 		requests += issuerCount.requests.Load() + stsCount.requests.Load()
 		connections += issuerCount.connections.Load() + stsCount.connections.Load()
 
+		runtime.ReadMemStats(&between)
 		start = time.Now()
 		if err := bareHop(b.Context(), env, sts); err != nil {
 			b.Fatal(err)
 		}
 		bare += time.Since(start)
+		runtime.ReadMemStats(&after)
+		stepAllocated.add(&before, &between)
+		bareAllocated.add(&between, &after)
 	}
 	b.ReportMetric(float64(requests)/float64(b.N), "requests/op")
 	b.ReportMetric(float64(connections)/float64(b.N), "connections/op")
 	b.ReportMetric(step.Seconds()*1000/float64(b.N), "ms/step")
 	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "ms/bare")
 	b.ReportMetric(step.Seconds()/bare.Seconds(), "step/bare")
+	b.ReportMetric(float64(stepAllocated.bytes)/1024/float64(b.N), "KiB/step")
+	b.ReportMetric(float64(bareAllocated.bytes)/1024/float64(b.N), "KiB/bare")
+	b.ReportMetric(float64(stepAllocated.objects)/float64(b.N), "objects/step")
+	b.ReportMetric(float64(bareAllocated.objects)/float64(b.N), "objects/bare")
+}
+
+// allocated is what a process has asked of its heap.
+type allocated struct{ bytes, objects uint64 }
+
+func (a *allocated) add(before, after *runtime.MemStats) {
+	a.bytes += after.TotalAlloc - before.TotalAlloc
+	a.objects += after.Mallocs - before.Mallocs
 }
 
 // BenchmarkSpokes runs the whole step for several spokes, and in turn for one of them, and reports how much longer
-// they take. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
+// they take. With TLS it counts the handshakes, and those of them that resumed a session. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
 // everything else, so there the spread between runs is large.
 //
 //	go test -run '^$' -bench BenchmarkSpokes ./internal/action
@@ -108,8 +131,16 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 	var issuerCount, stsCount counter
 	issuer, sts := issuerCount.serve(b, l.Issuer()), ""
 	authority := ""
+	var handshakes, resumed atomic.Int64
 	if secure {
 		server := stsCount.server(l.STS())
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, VerifyConnection: func(state tls.ConnectionState) error {
+			handshakes.Add(1)
+			if state.DidResume {
+				resumed.Add(1)
+			}
+			return nil
+		}}
 		server.StartTLS()
 		b.Cleanup(server.Close)
 		sts, authority = server.URL, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
@@ -146,11 +177,12 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 		return time.Since(start)
 	}
 	var many, one time.Duration
-	var requests, connections int64
+	var requests, connections, shaken, shakenAgain int64
 	for b.Loop() {
 		one += run(1)
 		requests -= issuerCount.requests.Load() + stsCount.requests.Load()
 		connections -= issuerCount.connections.Load() + stsCount.connections.Load()
+		handshakesBefore, resumedBefore := handshakes.Load(), resumed.Load()
 		if throttled > 0 {
 			fault, err := lab.ParseFault(fmt.Sprintf("sts:AssumeRole:throttle:%d", throttled))
 			if err != nil {
@@ -159,6 +191,8 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 			l.Fail(fault)
 		}
 		many += run(spokes)
+		shaken += handshakes.Load() - handshakesBefore
+		shakenAgain += resumed.Load() - resumedBefore
 		requests += issuerCount.requests.Load() + stsCount.requests.Load()
 		connections += issuerCount.connections.Load() + stsCount.connections.Load()
 	}
@@ -167,6 +201,10 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 	b.ReportMetric(many.Seconds()*1000/float64(b.N), "ms/spokes")
 	b.ReportMetric(one.Seconds()*1000/float64(b.N), "ms/one")
 	b.ReportMetric(many.Seconds()/one.Seconds(), "spokes/one")
+	if secure {
+		b.ReportMetric(float64(shaken)/float64(b.N), "handshakes/op")
+		b.ReportMetric(float64(shakenAgain)/float64(b.N), "resumed/op")
+	}
 }
 
 // manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role each.
@@ -213,7 +251,7 @@ func (c *counter) serve(b testing.TB, h http.Handler) string {
 func (c *counter) server(h http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)
-		time.Sleep(answerDelay)
+		time.Sleep(*answerDelay)
 		h.ServeHTTP(w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
