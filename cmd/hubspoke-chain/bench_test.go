@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,67 +41,145 @@ import (
 func main() { os.Stdout.WriteString("floor\n") }
 `
 
-// BenchmarkStart starts the shipped program and has it print its version, and in turn the floor.
-//
-//	go test -run '^$' -bench BenchmarkStart ./cmd/hubspoke-chain
-func BenchmarkStart(b *testing.B) {
+// buildFloor builds the floor as this program is built.
+func buildFloor(b testing.TB) string {
+	b.Helper()
 	source := filepath.Join(b.TempDir(), "floor.go")
 	if err := os.WriteFile(source, []byte(floor), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	took := medians(b, [][]string{{build(b, "."), "--version"}, {build(b, source)}})
-	b.ReportMetric(took[0], "ms-median")
-	b.ReportMetric(took[1], "ms-floor")
-	b.ReportMetric(took[0]/took[1], "start/floor")
+	return build(b, source)
 }
 
-// BenchmarkCredentialProcess has the shipped program hand out a session that is kept, and in turn print its version,
-// and the floor.
+// BenchmarkStart starts the shipped program and has it print its version, and in turn a copy of it and the floor. What
+// program and copy differ by is chance, and the place of a file in memory. It also tells how large the files are.
 //
-//	go test -run '^$' -bench BenchmarkCredentialProcess ./cmd/hubspoke-chain
-func BenchmarkCredentialProcess(b *testing.B) {
-	dir := b.TempDir()
-	source, chain := filepath.Join(dir, "floor.go"), filepath.Join(dir, "chain.json")
-	if err := os.WriteFile(source, []byte(floor), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	seedChain(b, chain)
-	program := build(b, ".")
-	programs := [][]string{{program, "credential-process", "--chain", chain}, {program, "--version"}, {build(b, source)}}
-	took := medians(b, programs)
+//	go test -run '^$' -bench BenchmarkStart ./cmd/hubspoke-chain
+func BenchmarkStart(b *testing.B) {
+	program, bare := build(b, "."), buildFloor(b)
+	took := medians(b, command(program, "--version"), command(build(b, "."), "--version"), command(bare))
 	b.ReportMetric(took[0], "ms-median")
-	b.ReportMetric(took[1], "ms-version")
+	b.ReportMetric(took[1], "ms-copy")
 	b.ReportMetric(took[2], "ms-floor")
+	b.ReportMetric(took[0]/took[2], "start/floor")
+	b.ReportMetric(float64(size(b, program)), "bytes")
+	b.ReportMetric(float64(size(b, bare)), "bytes-floor")
 }
 
-// medians runs the programs in turn, and gives the median of what each took in milliseconds.
-func medians(b *testing.B, programs [][]string) []float64 {
-	took := make([][]float64, len(programs))
-	for b.Loop() {
-		for i, program := range programs {
-			command := exec.Command(program[0], program[1:]...)
-			start := time.Now()
-			if err := command.Run(); err != nil {
-				b.Fatal(err)
-			}
-			took[i] = append(took[i], time.Since(start).Seconds()*1000)
-		}
-	}
-	var all []float64
-	for i := range took {
-		sort.Float64s(took[i])
-		all = append(all, took[i][len(took[i])/2])
-	}
-	return all
-}
-
-// BenchmarkStep runs the shipped program as a whole step against the lab.
-func BenchmarkStep(b *testing.B) {
-	program := build(b, ".")
-	action, err := runner.ReadAction("../../action.yml")
+func size(b *testing.B, file string) int64 {
+	info, err := os.Stat(file)
 	if err != nil {
 		b.Fatal(err)
 	}
+	return info.Size()
+}
+
+// dearest is how many packages BenchmarkInit names.
+const dearest = 5
+
+// BenchmarkInit reads from Go's own trace what each package does before main's first line, in the shipped program and
+// in the floor: the sum, and the packages that take longest. Of the starts it takes the median.
+//
+//	go test -run '^$' -bench BenchmarkInit ./cmd/hubspoke-chain
+func BenchmarkInit(b *testing.B) {
+	program, bare := command(build(b, "."), "--version"), command(buildFloor(b))
+	packages := map[string][]float64{}
+	var sums, bareSums, objects, bareObjects []float64
+	for b.Loop() {
+		took, n := traceInit(b, program())
+		sum := 0.0
+		for name, ms := range took {
+			packages[name] = append(packages[name], ms)
+			sum += ms
+		}
+		sums, objects = append(sums, sum), append(objects, n)
+		took, n = traceInit(b, bare())
+		sum = 0
+		for _, ms := range took {
+			sum += ms
+		}
+		bareSums, bareObjects = append(bareSums, sum), append(bareObjects, n)
+	}
+	b.ReportMetric(median(sums), "ms-median")
+	b.ReportMetric(median(bareSums), "ms-floor")
+	b.ReportMetric(median(objects), "objects")
+	b.ReportMetric(median(bareObjects), "objects-floor")
+	names := slices.Collect(maps.Keys(packages))
+	slices.SortFunc(names, func(x, y string) int { return cmp.Compare(median(packages[y]), median(packages[x])) })
+	for _, name := range names[:dearest] {
+		b.ReportMetric(median(packages[name])*1000, "us:"+name)
+	}
+}
+
+// traceInit gives what each package took in milliseconds before main, and how many objects all of them allocated.
+func traceInit(b *testing.B, command *exec.Cmd) (map[string]float64, float64) {
+	var trace strings.Builder
+	command.Env, command.Stderr = append(os.Environ(), "GODEBUG=inittrace=1"), &trace
+	if err := command.Run(); err != nil {
+		b.Fatalf("%v\n%s", err, trace.String())
+	}
+	took, objects := map[string]float64{}, 0.0
+	for line := range strings.Lines(trace.String()) {
+		var name string
+		var at, ms, bytes, n float64
+		if _, err := fmt.Sscanf(line, "init %s @%g ms, %g ms clock, %g bytes, %g allocs", &name, &at, &ms, &bytes, &n); err != nil {
+			b.Fatalf("a line of the trace is %q: %v", line, err)
+		}
+		took[name] += ms
+		objects += n
+	}
+	if len(took) == 0 {
+		b.Fatal("the trace is empty")
+	}
+	return took, objects
+}
+
+// BenchmarkCredentialProcess has the shipped program hand out a session that is kept, and in turn walk the hop since
+// nothing is kept, print its version, and the floor. The lab is on loopback and adds no delay, so of the hop this has
+// the work alone.
+//
+//	go test -run '^$' -bench BenchmarkCredentialProcess ./cmd/hubspoke-chain
+func BenchmarkCredentialProcess(b *testing.B) {
+	l, servers := startLab(b)
+	claims, err := l.Job("staging")
+	if err != nil {
+		b.Fatal(err)
+	}
+	env := os.Environ()
+	for name, value := range l.RequestEnv(servers.IssuerURL, claims) {
+		env = append(env, name+"="+value)
+	}
+	dir := b.TempDir()
+	kept, none := filepath.Join(dir, "kept.json"), filepath.Join(dir, "none.json")
+	seedChain(b, kept)
+	if err := stagingChain(servers.STSURL).Write(none); err != nil {
+		b.Fatal(err)
+	}
+	program := build(b, ".")
+	walk := func() *exec.Cmd {
+		if err := os.Remove(strings.TrimSuffix(none, ".json") + ".cache"); err != nil && !os.IsNotExist(err) {
+			b.Fatal(err)
+		}
+		walk := exec.Command(program, "credential-process", "--chain", none)
+		walk.Env = env
+		return walk
+	}
+	before := l.Counts()["issuer"].Requests
+	took := medians(b, command(program, "credential-process", "--chain", kept), walk, command(program, "--version"), command(buildFloor(b)))
+	if got := l.Counts()["issuer"].Requests - before; got != b.N {
+		b.Fatalf("%d of %d calls walked the hop", got, b.N)
+	}
+	b.ReportMetric(took[0], "ms-kept")
+	b.ReportMetric(took[1], "ms-walked")
+	b.ReportMetric(took[2], "ms-version")
+	b.ReportMetric(took[3], "ms-floor")
+	b.ReportMetric(took[0]/took[3], "kept/floor")
+	b.ReportMetric(took[1]/took[3], "walked/floor")
+}
+
+// startLab serves the lab of the examples on loopback.
+func startLab(b *testing.B) (*lab.Lab, *lab.Servers) {
+	b.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {
 		b.Fatal(err)
@@ -109,13 +189,62 @@ func BenchmarkStep(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer servers.Close()
+	b.Cleanup(func() {
+		if err := servers.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return l, servers
+}
+
+// command gives a command anew for each time that it is run.
+func command(program string, args ...string) func() *exec.Cmd {
+	return func() *exec.Cmd { return exec.Command(program, args...) }
+}
+
+// medians runs the commands in turn, and gives the median of what each took in milliseconds. What it takes to make a
+// command is not counted.
+func medians(b *testing.B, commands ...func() *exec.Cmd) []float64 {
+	took := make([][]float64, len(commands))
+	for b.Loop() {
+		for i := range commands {
+			command := commands[i]()
+			start := time.Now()
+			if err := command.Run(); err != nil {
+				b.Fatal(err)
+			}
+			took[i] = append(took[i], time.Since(start).Seconds()*1000)
+		}
+	}
+	var all []float64
+	for i := range took {
+		all = append(all, median(took[i]))
+	}
+	return all
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+// BenchmarkStep runs the shipped program as a whole step against the lab, and in turn the floor, and reports what
+// memory each holds at most.
+//
+//	go test -run '^$' -bench BenchmarkStep ./cmd/hubspoke-chain
+func BenchmarkStep(b *testing.B) {
+	program, bare := build(b, "."), buildFloor(b)
+	action, err := runner.ReadAction("../../action.yml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, servers := startLab(b)
 	claims, err := l.Job("staging")
 	if err != nil {
 		b.Fatal(err)
 	}
-	var took []float64
-	peak := 0
+	var took, bareTook []float64
+	peak, barePeak := 0, 0
 	for b.Loop() {
 		job, err := runner.NewJob(b.TempDir())
 		if err != nil {
@@ -135,21 +264,32 @@ func BenchmarkStep(b *testing.B) {
 		}
 		command := exec.Command(program, "action")
 		command.Env, command.Stdout = step.Env(), step.Log
-		start := time.Now()
-		if err := command.Start(); err != nil {
-			b.Fatal(err)
-		}
-		memory := make(chan int, 1)
-		go func() { memory <- peakMemory(command.Process.Pid) }()
-		if err := command.Wait(); err != nil {
+		ms, memory, err := watch(command)
+		if err != nil {
 			b.Fatalf("%v\n%s", err, step.Log.Shown())
 		}
-		took = append(took, time.Since(start).Seconds()*1000)
-		peak = max(peak, <-memory)
+		took, peak = append(took, ms), max(peak, memory)
+		if ms, memory, err = watch(exec.Command(bare)); err != nil {
+			b.Fatal(err)
+		}
+		bareTook, barePeak = append(bareTook, ms), max(barePeak, memory)
 	}
-	sort.Float64s(took)
-	b.ReportMetric(took[len(took)/2], "ms-median")
+	b.ReportMetric(median(took), "ms-median")
+	b.ReportMetric(median(bareTook), "ms-floor")
 	b.ReportMetric(float64(peak)/1024, "MiB-peak")
+	b.ReportMetric(float64(barePeak)/1024, "MiB-floor")
+}
+
+// watch runs a command, and gives what it took in milliseconds and the most memory that it held, in KiB.
+func watch(command *exec.Cmd) (ms float64, peak int, err error) {
+	start := time.Now()
+	if err := command.Start(); err != nil {
+		return 0, 0, err
+	}
+	memory := make(chan int, 1)
+	go func() { memory <- peakMemory(command.Process.Pid) }()
+	err = command.Wait()
+	return time.Since(start).Seconds() * 1000, <-memory, err
 }
 
 // peakMemory gives the highest resident size of a process in KiB, sampled every half millisecond until it
