@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 # A clone of what is committed, with the version's section in its changelog if it has none yet.
 copy() {
   git clone --quiet "$root" "$1"
-  grep -q "^## ${version#v}" "$1/CHANGELOG.md" || sed -i "s/^## Unreleased/## ${version#v}/" "$1/CHANGELOG.md"
+  grep -qE "^## ${version#v}( |$)" "$1/CHANGELOG.md" || sed -i "s/^## Unreleased/## ${version#v}/" "$1/CHANGELOG.md"
 }
 version=${version:-v1.0.0}
 copy "$work/first"
