@@ -270,7 +270,7 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 	}
 	c.mask(id, key, token)
 	if want, got := role.Session(c.hop.SessionName), aws.ToString(user.Arn); got != want {
-		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", clip(got, maxCode), want)}
+		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", clip(c.redact(got), maxCode), want)}
 	}
 	if !credentials.Expiration.After(time.Now()) {
 		return Session{}, &answerError{fmt.Sprintf("the credentials expired at %s already (is this machine's clock right?)", credentials.Expiration.UTC().Format(time.RFC3339))}

@@ -221,7 +221,9 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
 	}
-	if len(text) > maxFile || bytes.IndexByte(text, 0) >= 0 {
+	// A line end or a space to some SDKs only, before a header, would hide that header's profile from us and not from them.
+	odd := func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' || c == '\u007f' || c == '\ufeff' }
+	if len(text) > maxFile || bytes.ContainsFunc(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), odd) {
 		return "", fmt.Errorf("%s: %q is not a text of at most %d bytes", variable, path, maxFile)
 	}
 	return string(text), nil

@@ -115,16 +115,16 @@ func (f File) header(name string) string {
 // isHeader tells whether a line begins a section. One that is set in continues the line before it.
 func isHeader(line string) bool { return strings.HasPrefix(line, "[") }
 
-// heads tells whether a line is the header of the profile: in the config file [profile NAME], with NAME in quotes or
-// not, and for the default profile [default] too.
+// heads tells whether a line is the header of the profile: [profile NAME], with NAME in quotes or not, or [NAME]. Each
+// is right in one of the files, but AWS's SDK for Go v1 reads both in both.
 func (f File) heads(line, name string) bool {
 	inside, _, found := strings.Cut(line, "]")
 	if !isHeader(line) || !found {
 		return false
 	}
 	inside = strings.TrimSpace(inside[1:])
-	if f == Credentials || name == "default" && inside == "default" {
-		return inside == name
+	if inside == name {
+		return true
 	}
 	words := strings.Fields(inside)
 	return len(words) == 2 && words[0] == "profile" && strings.Trim(words[1], `"'`) == name

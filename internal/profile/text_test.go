@@ -29,7 +29,7 @@ func TestHas(t *testing.T) {
 		}
 	}
 	const credentials = "[default]\n[profile x]\n[ y ]\n"
-	for name, want := range map[string]bool{"default": true, "x": false, "profile x": true, "y": true} {
+	for name, want := range map[string]bool{"default": true, "x": true, "profile x": true, "y": true, "z": false} {
 		if got := Has(credentials, Credentials, name); got != want {
 			t.Errorf("%q in the credentials: %v", name, got)
 		}
