@@ -270,6 +270,12 @@ func TestPackedHub(t *testing.T) {
 	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
 		t.Errorf("one spoke, whose ARN is in the policy as it is: asked %s: %v", asked(r.events), err)
 	}
+	// Two fit into the smallest room, so the policy of each room is the same.
+	h, r = newHops(t, 2, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.answers = []answer{tooLarge, hubGranted()}
+	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
+		t.Errorf("two spokes: asked %s: %v", asked(r.events), err)
+	}
 }
 
 func TestSeveralFail(t *testing.T) {

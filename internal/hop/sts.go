@@ -144,19 +144,27 @@ func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
 
 // assumeHub trades the token for the hub's session, which is good for the spokes of this hop only. AWS packs the
 // policy that says so, and has a limit of its own for what comes out, which it does not publish: where that is
-// exceeded, a policy of half the length is tried, down to minRoom.
+// exceeded, a policy of half the length is tried, down to minRoom, as far as there is one that differs.
 func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) {
 	start := time.Now()
-	for room := MaxPolicy; ; room /= 2 {
-		s, failure := c.assumeHubWith(ctx, token, HubPolicy(c.hop.Spokes, room))
-		if failure == nil {
+	var tried string
+	var failure *Error
+	for room := MaxPolicy; room >= minRoom; room /= 2 {
+		policy := HubPolicy(c.hop.Spokes, room)
+		if policy == tried {
+			continue
+		}
+		var s Session
+		if s, failure = c.assumeHubWith(ctx, token, policy); failure == nil {
 			c.reached(StageHub, s, start)
 			return s, nil
 		}
-		if !failure.HasCode("PackedPolicyTooLarge") || len(c.hop.Spokes) == 1 || room <= minRoom {
-			return Session{}, failure
+		if !failure.HasCode("PackedPolicyTooLarge") {
+			break
 		}
+		tried = policy
 	}
+	return Session{}, failure
 }
 
 func (c *client) assumeHubWith(ctx context.Context, token Secret, policy string) (Session, *Error) {
