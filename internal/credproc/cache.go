@@ -28,8 +28,9 @@ type state struct {
 
 // failure is a hop that failed.
 type failure struct {
-	at  time.Time // when it was written down
-	err *Error
+	at    time.Time // when it was written down
+	asker string    // of the call that failed
+	err   *Error
 }
 
 // file is the cache's JSON.
@@ -50,6 +51,7 @@ type fileSession struct {
 
 type fileFailure struct {
 	At    time.Time `json:"at"`
+	Asker string    `json:"asker"`
 	Cause string    `json:"cause"`
 	Hints []string  `json:"hints,omitempty"`
 }
@@ -71,7 +73,7 @@ func (c cache) read(now time.Time) state {
 		}
 	}
 	if f.Failure != nil && !f.Failure.At.After(now) {
-		s.failure = &failure{f.Failure.At, newError(f.Failure.Cause, f.Failure.Hints)}
+		s.failure = &failure{f.Failure.At, f.Failure.Asker, newError(f.Failure.Cause, f.Failure.Hints)}
 	}
 	return s
 }
@@ -104,7 +106,7 @@ func (c cache) write(s state) error {
 		}
 	}
 	if s.failure != nil {
-		f.Failure = &fileFailure{s.failure.at.UTC(), s.failure.err.Cause, s.failure.err.Hints}
+		f.Failure = &fileFailure{s.failure.at.UTC(), s.failure.asker, s.failure.err.Cause, s.failure.err.Hints}
 	}
 	var data bytes.Buffer
 	encoder := json.NewEncoder(&data)

@@ -19,8 +19,8 @@ import (
 // Run writes the credentials of the chain's spoke to stdout, version 1 of the credential process's JSON, in one
 // write. A session that is kept and has time left is handed out as it is: nobody is asked and no lock is waited
 // for. Otherwise one of all calls walks the hop, and those that have waited for it answer as it did, failure
-// included; a call that begins later tries anew. When renewing fails while the session is still good, that
-// one is handed out, and stderr has a line of why.
+// included if they would ask for a token in the same way; a call that begins later tries anew. While the session is
+// still good, that one is handed out when renewing takes long, or fails, of which stderr has a line.
 //
 // The error is an *Error when the hop failed, or was not waited for; any other is about the chain's file or
 // stdout.
@@ -94,13 +94,28 @@ type answer struct {
 	failure *Error
 }
 
+// patience is how long a call waits for another one to renew a session that is still good. A hop takes less, as a rule.
+const patience = time.Second
+
+var errBusy = errors.New("it takes longer than " + patience.String())
+
 // answer looks twice at the cache, without the lock and with it, and walks the hop when both times there is
 // nothing to hand out.
 func (c call) answer(ctx context.Context) answer {
-	if a, settled := c.settled(c.cache.read(time.Now())); settled {
+	held := c.cache.read(time.Now())
+	if a, settled := c.settled(held); settled {
 		return a
 	}
-	unlock, err := lock(ctx, lockFile(c.chainFile))
+	waiting := ctx
+	if held.session != nil && held.session.isGood(time.Now().Add(patience)) {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeoutCause(ctx, patience, errBusy)
+		defer cancel()
+	}
+	unlock, err := lock(waiting, lockFile(c.chainFile))
+	if errors.Is(err, errBusy) {
+		return answer{session: held.session}
+	}
 	if err != nil {
 		doing := "locking the cache: "
 		if ctx.Err() != nil {
@@ -109,7 +124,7 @@ func (c call) answer(ctx context.Context) answer {
 		return c.without(c.cache.read(time.Now()), newError(doing+err.Error(), nil))
 	}
 	defer unlock.Close()
-	held := c.cache.read(time.Now())
+	held = c.cache.read(time.Now())
 	if a, settled := c.settled(held); settled {
 		return a
 	}
@@ -121,11 +136,8 @@ func (c call) answer(ctx context.Context) answer {
 	}
 	if err := hop.Run(ctx, h); err != nil {
 		failed := w.explain(err)
-		// A signal to this one process is no answer to the others, and neither is a token that this one's step does not
-		// get: theirs may be of another step, with another proxy.
-		var at *hop.Error
-		if !errors.Is(err, context.Canceled) && !(errors.As(err, &at) && at.Stage == hop.StageToken) {
-			held.failure = &failure{time.Now(), failed}
+		if !errors.Is(err, context.Canceled) { // a signal to this one process is no answer to the others
+			held.failure = &failure{time.Now(), asker(c.getenv), failed}
 			c.keep(held)
 		}
 		return c.without(held, failed)
@@ -136,14 +148,14 @@ func (c call) answer(ctx context.Context) answer {
 }
 
 // settled tells whether the cache has the answer: a session with time left, or a failure that is this call's
-// too. While the session is good, the failure is for some time that of later calls as well, or each of them
+// too, which one of a step with another proxy or request token is not. While the session is good, the failure is for some time that of later calls as well, or each of them
 // would ask an AWS that is in trouble.
 func (c call) settled(held state) (answer, bool) {
 	now := time.Now()
 	if held.session != nil && held.session.isFresh(now) {
 		return answer{session: held.session}, true
 	}
-	if held.failure == nil {
+	if held.failure == nil || held.failure.asker != asker(c.getenv) {
 		return answer{}, false
 	}
 	good := held.session != nil && held.session.isGood(now)

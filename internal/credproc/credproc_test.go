@@ -345,18 +345,60 @@ func TestLock(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	first := s.mustRun(t) // those that gave up hold no lock
+	s.mustRun(t) // those that gave up hold no lock
 	s.checkHops(t, 1)
 
-	// With a session that is good, to wait in vain is no failure.
+	// With a session that is good, to wait in vain is no failure: not until the call's time is up, which a step that
+	// runs a thousand calls would feel, and without a word.
+	s = newScene(t)
+	first := s.mustRun(t)
 	s.age(t, 45*time.Minute)
 	if held, err = lock(t.Context(), lockFile(s.file)); err != nil {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	p, stderr, err := s.run(t.Context())
-	if err != nil || p.AccessKeyID != first.AccessKeyID || !strings.HasSuffix(stderr, ": "+want+"\n") {
-		t.Errorf("%+v, %v, %s", p, err, stderr)
+	if p := s.mustRun(t); p != s.told(t, first) {
+		t.Errorf("%+v, want the session that was there", p)
+	}
+	s.checkHops(t, 1)
+}
+
+// told is what was printed of the session, with the end that the cache gives it now.
+func (s *scene) told(t *testing.T, p printed) printed {
+	p.Expiration = s.held(t).Session.Expires.Add(-margin).Format(time.RFC3339)
+	return p
+}
+
+// TestAsker has a step fail whose token is refused, and one of the job that is right: the failure is the first one's
+// alone, whose later calls it keeps from asking GitHub again for a while.
+func TestAsker(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	right := s.env
+	first := s.mustRun(t)
+	for name, value := range map[string]string{requestToken: "refused", "NO_PROXY": "other.example.com"} {
+		s.age(t, 45*time.Minute-time.Since(s.held(t).Session.Issued))
+		wrong := maps.Clone(right)
+		wrong[name] = value
+		if name != requestToken {
+			s.lab.Fail(fault(t, "issuer:token:403"))
+		}
+		s.env = wrong
+		hops := s.hops()
+		for range 3 {
+			p, stderr, err := s.run(t.Context())
+			if err != nil || p.AccessKeyID != first.AccessKeyID || !strings.Contains(stderr, ": minting the ID token: ") {
+				t.Errorf("%s: %+v, %v, %s", name, p, err, stderr)
+			}
+		}
+		s.checkHops(t, hops+1)
+		s.env = right
+		renewed := s.mustRun(t)
+		if renewed.AccessKeyID == first.AccessKeyID {
+			t.Errorf("%s: the failure of another step kept this one from renewing", name)
+		}
+		s.checkHops(t, hops+2)
+		first = renewed
 	}
 }
 
