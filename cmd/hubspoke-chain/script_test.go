@@ -383,7 +383,7 @@ func (s *scene) invariants(ts *testscript.TestScript, step *runner.Step, status 
 	}
 	if status != 0 {
 		for _, p := range env {
-			if p.Value != "" && p.Value != "hubspoke-chain-failed" && p.Name != "FROM_BEFORE" {
+			if p.Value != "" && p.Name != "FROM_BEFORE" {
 				ts.Fatalf("the step failed and exported %s", p.Name)
 			}
 		}

@@ -54,7 +54,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 		problems = s.prepare(ctx)
 	}
 	if len(problems) > 0 {
-		s.revoke()
+		s.disable()
 		log.failure(problems)
 		log.line("Nothing was asked of GitHub or AWS, and nothing was exported.")
 		return 1
@@ -62,7 +62,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 
 	if err := s.hop(ctx); err != nil {
 		s.discard()
-		s.revoke()
+		s.disable()
 		s.explain(err)
 		return 1
 	}

@@ -98,7 +98,7 @@ func (s *step) prepare(ctx context.Context) []string {
 // own tells whether an earlier use of this action made the profile, which the same step once more replaces.
 func (s *step) own(name string) bool {
 	other := func(text string, f profile.File) bool {
-		return profile.Has(text, f, name) && !profile.Own(text, f, name)
+		return profile.Has(text, f, name) && !slices.Contains(profile.Own(text, f), name)
 	}
 	return !other(s.files.config, profile.Config) && !other(s.files.credentials, profile.Credentials)
 }
@@ -259,23 +259,18 @@ func (s *step) stale() []string {
 	return slices.DeleteFunc(names, func(name string) bool { return s.getenv(name) == "" })
 }
 
-// noProfile is the name of a profile that is never there.
-const noProfile = "hubspoke-chain-failed"
+// disabled is the process of a profile that was to be left to nobody: it says so and fails.
+const disabled = `sh -c 'echo "hubspoke-chain: error: a later step that uses the action failed, and its unset-current-credentials disabled this profile" >&2; exit 1'`
 
-// revoke keeps later steps from the profile of an earlier use of this action, where unset-current-credentials was to
-// leave nothing stale and this use failed. A variable cannot be unset, and a profile that is not there stops every SDK.
-func (s *step) revoke() {
-	if !s.in.unsetCurrent || s.getenv(cleanUpVariable) != "true" {
+// disable keeps later steps from the profiles of earlier uses of this action, where unset-current-credentials was to
+// leave nothing stale and this use failed. It is their files that are changed: a variable cannot be unset, and some
+// SDKs go on without a word to another source of credentials when AWS_PROFILE names a profile that is not there.
+func (s *step) disable() {
+	if !s.in.unsetCurrent {
 		return
 	}
-	env := commandFile{env: "GITHUB_ENV"}
-	for _, name := range profileVariables {
-		if s.getenv(name) != "" {
-			env.pairs = append(env.pairs, pair{name, noProfile})
-		}
-	}
-	if err := writeFiles(s.getenv, env); err != nil {
-		s.log.warning("unset-current-credentials: the profile of an earlier step is still in force: " + err.Error())
+	if err := profile.Disable(s.getenv, disabled); err != nil {
+		s.log.warning("unset-current-credentials: the profiles of an earlier step are still in force: " + err.Error())
 	}
 }
 

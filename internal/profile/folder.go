@@ -229,6 +229,75 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	return string(text), nil
 }
 
+// Disable puts the process in the place of the credentials of each profile that this action made, in the files of an
+// earlier step that the variables name. Only files in a folder of this action are changed, each as a whole, and what
+// else is in them stays.
+func Disable(getenv func(string) string, process string) error {
+	// The credentials last: a profile that has both prefers, in most SDKs, those to the process.
+	return errors.Join(
+		disable(getenv, "AWS_CONFIG_FILE", Config, Setting{"credential_process", process}),
+		disable(getenv, "AWS_SHARED_CREDENTIALS_FILE", Credentials),
+	)
+}
+
+func disable(getenv func(string) string, variable string, f File, settings ...Setting) error {
+	path := filepath.Clean(getenv(variable))
+	if !folderName().MatchString(filepath.Base(filepath.Dir(path))) {
+		return nil
+	}
+	text, err := Existing(getenv, variable)
+	if err != nil {
+		return err
+	}
+	names := Own(text, f)
+	for _, name := range names {
+		text = Without(text, f, name)
+		if len(settings) > 0 {
+			if text, err = With(text, f, name, settings...); err != nil {
+				return err
+			}
+		}
+	}
+	base, name, _ := mounted(getenv, path)
+	if len(names) == 0 {
+		return nil
+	}
+	if err := replace(base, name, text); err != nil {
+		return fmt.Errorf("%s: %w", variable, err)
+	}
+	return nil
+}
+
+// replace puts a file in the place of another, for the same owner. The folder is the runner's user's by now, so no
+// link is followed out of it.
+func replace(base, name, text string) error {
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	next := name + ".new"
+	if err := root.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := root.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	if uid, gid, ok := owner(info); ok && os.Geteuid() == 0 {
+		err = errors.Join(err, file.Chown(uid, gid))
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return root.Rename(next, name)
+}
+
 // mounted gives the directory that the runner mounts and the path lies in, and the rest of the path.
 func mounted(getenv func(string) string, path string) (base, rest string, ok bool) {
 	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME"), getenv("GITHUB_WORKSPACE")} {

@@ -211,3 +211,92 @@ func TestExisting(t *testing.T) {
 		}
 	}
 }
+
+func TestDisable(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	f, err := Make(env.get, env["RUNNER_TEMP"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{"config": "[default]\nregion = eu-west-1\n", "credentials": "[theirs]\naws_access_key_id = AKIAEXAMPLE\n"}
+	for _, name := range []string{"a", "b"} {
+		if texts["config"], err = With(texts["config"], Config, name, Setting{"region", "us-east-1"}); err != nil {
+			t.Fatal(err)
+		}
+		if texts["credentials"], err = With(texts["credentials"], Credentials, name, Setting{"aws_access_key_id", "ASIAEXAMPLE"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range texts {
+		if err := f.Write(name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.uid, f.gid = os.Geteuid(), os.Getegid()
+	if f.uid == 0 {
+		f.uid, f.gid = 12345, 12345
+	}
+	if err := f.HandOver(); err != nil {
+		t.Fatal(err)
+	}
+	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(f.Path, "config"), filepath.Join(f.Path, "credentials")
+	check := func(dir string, want map[string]string) {
+		t.Helper()
+		for name, want := range want {
+			path := filepath.Join(dir, name)
+			got, err := os.ReadFile(path)
+			info, _ := os.Stat(path)
+			lines := strings.FieldsFunc(string(got), func(c rune) bool { return c == '\n' }) // but for blank ones
+			if err != nil || strings.Join(lines, "\n")+"\n" != want {
+				t.Errorf("%s: %v\n%s\nwant\n%s", name, err, got, want)
+			}
+			if uid, gid, _ := owner(info); info.Mode() != 0o600 || uid != f.uid || gid != f.gid {
+				t.Errorf("%s: mode %v of %d:%d", name, info.Mode(), uid, gid)
+			}
+		}
+	}
+	// What a killed one left is in nobody's way.
+	if err := os.WriteFile(env["AWS_CONFIG_FILE"]+".new", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	disabled := map[string]string{
+		"config": "[default]\nregion = eu-west-1\n[profile a]\n# made by hubspoke-chain\ncredential_process = false\n" +
+			"[profile b]\n# made by hubspoke-chain\ncredential_process = false\n",
+		"credentials": "[theirs]\naws_access_key_id = AKIAEXAMPLE\n",
+	}
+	for range 2 {
+		if err := Disable(env.get, "false"); err != nil {
+			t.Fatal(err)
+		}
+		check(f.Path, disabled)
+	}
+	if entries, err := os.ReadDir(f.Path); err != nil || len(entries) != 2 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+
+	// A folder that leads out of the runner's temp directory, and files that are not in a folder of this action.
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(f.Path, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, f.Path); err != nil {
+		t.Fatal(err)
+	}
+	if err := Disable(env.get, "true"); err == nil || strings.Count(err.Error(), "path escapes from parent") != 2 {
+		t.Errorf("a link: %v", err)
+	}
+	check(elsewhere, disabled)
+	theirs := filepath.Join(env["GITHUB_WORKSPACE"], "aws")
+	if err := os.Rename(elsewhere, theirs); err != nil {
+		t.Fatal(err)
+	}
+	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(theirs, "config"), filepath.Join(theirs, "credentials")
+	for range 2 {
+		if err := Disable(env.get, "true"); err != nil {
+			t.Error(err)
+		}
+		check(theirs, disabled)
+		env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = "", ""
+	}
+}

@@ -70,16 +70,23 @@ func Without(text string, f File, name string) string {
 // mark is the first line of a profile that With adds.
 const mark = "# made by hubspoke-chain\n"
 
-// Own tells whether the text of a file has the profile as With adds one.
-func Own(text string, f File, name string) bool {
-	header := false
+// Own gives the names of the profiles that the text of a file has as With adds them.
+func Own(text string, f File) []string {
+	var names []string
+	header := ""
 	for line := range strings.Lines(text) {
-		if header && line == mark {
-			return true
+		if line == mark && header != "" {
+			names = append(names, header)
 		}
-		header = f.heads(line, name)
+		header = ""
+		if inside, ended := strings.CutSuffix(line, "]\n"); ended && isHeader(line) {
+			header = inside[1:]
+			if f == Config {
+				header = strings.TrimPrefix(header, "profile ")
+			}
+		}
 	}
-	return false
+	return names
 }
 
 // With adds the profile at the end of the text of a file. A value that would not be read back as it is, one with

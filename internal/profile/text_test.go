@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -109,8 +110,8 @@ func TestWith(t *testing.T) {
 		if err != nil || got != test.want {
 			t.Errorf("%q: got %q, %v, want %q", test.text, got, err, test.want)
 		}
-		if !Own(got, test.file, test.name) || Own(people, test.file, test.name) {
-			t.Errorf("%q: whose the profile is, is not told", got)
+		if own := Own(got, test.file); !slices.Equal(own, []string{test.name}) || Own(people, test.file) != nil {
+			t.Errorf("%q: ours are %q", got, own)
 		}
 		if !Has(got, test.file, test.name) || Without(got, test.file, test.name) == got {
 			t.Errorf("%q is not read back", got)
