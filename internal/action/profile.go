@@ -122,8 +122,9 @@ func (s *step) leaveProgram(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	command := exec.CommandContext(ctx, path.Join(s.files.folder.Path, programFile), "--version")
-	command.Env = []string{} // it needs nothing of the step's
+	command := exec.CommandContext(ctx, "./"+programFile, "--version")
+	command.Dir = s.files.folder.Path // the handle in this path may not outlive what the child does with its own files
+	command.Env = []string{}          // it needs nothing of the step's
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
 	}

@@ -22,7 +22,7 @@ import (
 // Folder is a folder for later steps.
 type Folder struct {
 	Name string // of the folder itself, unique
-	Path string // as this process sees it
+	Path string // as this process sees it: through a handle where the system has that (Linux), whatever becomes of the name
 	Host string // as the steps on the host see it, and so what a variable may name: the runner translates it for containers
 	// FromTemp is the path behind "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory.
 	FromTemp string
@@ -30,7 +30,9 @@ type Folder struct {
 	// mounted: runners before v2.329. Then RUNNER_TEMP leads no later container to it.
 	InHome bool
 
-	uid, gid int // of the runner's user
+	dir      string   // the folder by its name, as this process sees it
+	handle   *os.File // keeps Path right
+	uid, gid int      // of the runner's user
 }
 
 // prefix of a folder's name.
@@ -69,11 +71,37 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	if !isDirectory(base) {
 		return Folder{}, fmt.Errorf("neither RUNNER_TEMP (%q) nor HOME (%q) is a directory here, so no file reaches later steps", getenv("RUNNER_TEMP"), getenv("HOME"))
 	}
-	f.Path = filepath.Join(base, f.Name)
-	if err := os.Mkdir(f.Path, 0o700); err != nil {
+	f.dir = filepath.Join(base, f.Name)
+	if err := os.Mkdir(f.dir, 0o700); err != nil {
 		return Folder{}, fmt.Errorf("making a folder in the runner's temp directory: %w", err)
 	}
+	if err := f.open(); err != nil {
+		return Folder{}, fmt.Errorf("opening the folder that was made in the runner's temp directory: %w", err)
+	}
 	return f, nil
+}
+
+// open takes hold of the folder. The directory around it is the runner's user's, who can put another one, or a link, in
+// its place: only one that is this user's and closed to all others is taken.
+func (f *Folder) open() error {
+	handle, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	held, err := handle.Stat()
+	named, err2 := os.Lstat(f.dir)
+	if err := errors.Join(err, err2); err != nil {
+		return errors.Join(err, handle.Close())
+	}
+	uid, _, _ := owner(held)
+	if !os.SameFile(held, named) || !held.IsDir() || held.Mode().Perm() != 0o700 || uid != os.Geteuid() {
+		return errors.Join(fmt.Errorf("%s is another one by now", f.dir), handle.Close())
+	}
+	f.handle, f.Path = handle, fmt.Sprintf("/proc/self/fd/%d", handle.Fd())
+	if !isDirectory(f.Path) {
+		f.Path = f.dir
+	}
+	return nil
 }
 
 // checkHostTemp holds the path to what the runner says elsewhere: it is where the temp directory lies beside the
@@ -97,7 +125,7 @@ func isDirectory(path string) bool {
 }
 
 // HandOver gives the folder and what is in it to the runner's user, the folder last: until then nobody but root gets
-// into it, so that nothing in it is swapped while it is written or tried. Only root can give, and nobody else needs to:
+// into it, and Path leads into no other, so nothing in it is swapped while it is written or tried. Only root can give, and nobody else needs to:
 // a step that is not root is the runner's user itself.
 func (f Folder) HandOver() error {
 	if os.Geteuid() != 0 {
@@ -108,7 +136,7 @@ func (f Folder) HandOver() error {
 		err = errors.Join(err, os.Lchown(filepath.Join(f.Path, entry.Name()), f.uid, f.gid))
 	}
 	if err == nil {
-		err = os.Lchown(f.Path, f.uid, f.gid)
+		err = f.handle.Chown(f.uid, f.gid)
 	}
 	if err != nil {
 		return fmt.Errorf("giving the folder to the runner's user: %w", err)
@@ -149,7 +177,7 @@ func (f Folder) write(name string, content io.Reader, mode fs.FileMode) error {
 }
 
 // Remove removes the folder and what is in it.
-func (f Folder) Remove() error { return os.RemoveAll(f.Path) }
+func (f Folder) Remove() error { return errors.Join(f.handle.Close(), os.RemoveAll(f.dir)) }
 
 // CleanUp removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
 // was one. Any other name is refused.

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,6 +38,61 @@ func runner(t *testing.T) given {
 	return env
 }
 
+// same tells whether two paths lead to one directory.
+func same(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// TestSwapped has somebody put another folder in the place of ours while it is written.
+func TestSwapped(t *testing.T) {
+	t.Parallel()
+	env := runner(t)
+	f, err := Make(env.get, env["RUNNER_TEMP"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := f.dir+".ours", t.TempDir()
+	if err := os.Rename(f.dir, ours); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(theirs, f.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Write("config", "text"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.HandOver(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(ours, "config")); err != nil || string(text) != "text" {
+		t.Errorf("ours holds %q, %v", text, err)
+	}
+	if entries, err := os.ReadDir(theirs); err != nil || len(entries) > 0 {
+		t.Errorf("theirs holds %v, %v", entries, err)
+	}
+
+	// And before it is opened: a link, and a folder that is open to others.
+	if err := (&Folder{dir: f.dir}).open(); err == nil || err.Error() != f.dir+" is another one by now" {
+		t.Errorf("a link: %v", err)
+	}
+	if err := os.Chmod(theirs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Folder{dir: theirs}).open(); err == nil || err.Error() != theirs+" is another one by now" {
+		t.Errorf("an open folder: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chmod(theirs, 0o700), os.Chown(theirs, 12345, 12345)); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&Folder{dir: theirs}).open(); err == nil {
+			t.Error("the folder of another user was taken")
+		}
+	}
+}
+
 func TestMake(t *testing.T) {
 	t.Parallel()
 	env := runner(t)
@@ -44,7 +100,7 @@ func TestMake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := filepath.Join(env["RUNNER_TEMP"], f.Name); f.Path != want || f.Host != want || f.FromTemp != f.Name || f.InHome {
+	if want := filepath.Join(env["RUNNER_TEMP"], f.Name); !same(f.Path, want) || f.Host != want || f.FromTemp != f.Name || f.InHome {
 		t.Errorf("got %+v", f)
 	}
 	if err := f.Write("config", "text"); err != nil {
@@ -69,7 +125,7 @@ func TestMake(t *testing.T) {
 	if found, err := CleanUp(env.get, f.Name); !found || err != nil {
 		t.Errorf("cleaning found %v, %v", found, err)
 	}
-	if _, err := os.Stat(f.Path); !os.IsNotExist(err) {
+	if _, err := os.Stat(f.dir); !os.IsNotExist(err) {
 		t.Errorf("the folder is still there: %v", err)
 	}
 	if _, err := os.Stat(other.Path); err != nil {
@@ -98,7 +154,9 @@ func TestCopyProgram(t *testing.T) {
 				if err := f.CopyProgram(name, "/bin/true"); err != nil {
 					t.Error(err)
 				}
-				if out, err := exec.Command(filepath.Join(f.Path, name)).CombinedOutput(); err != nil {
+				command := exec.Command("./" + name)
+				command.Dir = f.Path
+				if out, err := command.CombinedOutput(); err != nil {
 					t.Errorf("%v %s", err, out)
 				}
 			}
@@ -112,12 +170,12 @@ func TestMakeInContainer(t *testing.T) {
 	env := runner(t)
 	const host = "/home/runner/work/_temp"
 	f, err := Make(env.get, host)
-	if err != nil || f.Host != host+"/"+f.Name || f.Path != filepath.Join(env["RUNNER_TEMP"], f.Name) || f.FromTemp != f.Name || f.InHome {
+	if err != nil || f.Host != host+"/"+f.Name || !same(f.Path, filepath.Join(env["RUNNER_TEMP"], f.Name)) || f.FromTemp != f.Name || f.InHome {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	env["RUNNER_TEMP"] = host // as a runner names it that does not mount it
 	f, err = Make(env.get, host)
-	if err != nil || f.Host != host+"/_github_home/"+f.Name || f.Path != filepath.Join(env["HOME"], f.Name) || f.FromTemp != "_github_home/"+f.Name || !f.InHome {
+	if err != nil || f.Host != host+"/_github_home/"+f.Name || !same(f.Path, filepath.Join(env["HOME"], f.Name)) || f.FromTemp != "_github_home/"+f.Name || !f.InHome {
 		t.Errorf("without the mount: got %+v, %v", f, err)
 	}
 	if found, err := CleanUp(env.get, f.Name); !found || err != nil {
@@ -240,7 +298,7 @@ func TestDisable(t *testing.T) {
 	if err := f.HandOver(); err != nil {
 		t.Fatal(err)
 	}
-	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(f.Path, "config"), filepath.Join(f.Path, "credentials")
+	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(f.dir, "config"), filepath.Join(f.dir, "credentials")
 	check := func(dir string, want map[string]string) {
 		t.Helper()
 		for name, want := range want {
@@ -269,18 +327,18 @@ func TestDisable(t *testing.T) {
 		if err := Disable(env.get, "false"); err != nil {
 			t.Fatal(err)
 		}
-		check(f.Path, disabled)
+		check(f.dir, disabled)
 	}
-	if entries, err := os.ReadDir(f.Path); err != nil || len(entries) != 2 {
+	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) != 2 {
 		t.Errorf("the folder holds %v, %v", entries, err)
 	}
 
 	// A folder that leads out of the runner's temp directory, and files that are not in a folder of this action.
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.Rename(f.Path, elsewhere); err != nil {
+	if err := os.Rename(f.dir, elsewhere); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(elsewhere, f.Path); err != nil {
+	if err := os.Symlink(elsewhere, f.dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := Disable(env.get, "true"); err == nil || strings.Count(err.Error(), "path escapes from parent") != 2 {
