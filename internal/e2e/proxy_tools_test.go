@@ -3,18 +3,11 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +23,7 @@ import (
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
+	"github.com/org/hubspoke-chain/internal/selfsigned"
 )
 
 // companyScene is a job in a company's network: GitHub and STS are at an address of this machine that is not the
@@ -50,7 +44,10 @@ func newCompanyScene(t *testing.T) companyScene {
 	}
 	l := lab.New(world, lab.Options{})
 	address := outward(t)
-	certificate := companyCertificate(t, address)
+	certificate, err := selfsigned.New("Company", time.Now().Add(time.Hour), net.ParseIP(address))
+	if err != nil {
+		t.Fatal(err)
+	}
 	serve := func(h http.Handler) *httptest.Server {
 		server := httptest.NewUnstartedServer(h)
 		listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
@@ -77,7 +74,7 @@ func newCompanyScene(t *testing.T) companyScene {
 	maps.Copy(job.Env, l.RequestEnv(issuer.URL, claims))
 	return companyScene{
 		lab: l, job: job, program: built(t, "../..", "./cmd/hubspoke-chain"), sts: sts.URL, issuer: issuer.URL,
-		authority: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})),
+		authority: selfsigned.PEM(certificate),
 	}
 }
 
@@ -95,24 +92,6 @@ func outward(t *testing.T) string {
 	}
 	t.Fatal("this machine has no IPv4 address but the loopback")
 	return ""
-}
-
-// companyCertificate is a certificate for the address that has signed itself.
-func companyCertificate(t *testing.T, address string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Company"}, IPAddresses: []net.IP{net.ParseIP(address)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // tinyproxy starts Debian's proxy with more lines of configuration, and gives its HOST:PORT and what kills it.

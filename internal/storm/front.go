@@ -1,22 +1,17 @@
 package storm
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/org/hubspoke-chain/internal/selfsigned"
 )
 
 // front is one service's addresses, which stay while the labs behind them come and go.
@@ -33,16 +28,7 @@ type front struct {
 }
 
 var ownCertificate = sync.OnceValues(func() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "storm"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+	return selfsigned.New("storm", time.Now().Add(24*time.Hour), net.IPv4(127, 0, 0, 1))
 })
 
 func newFront() (*front, error) {
@@ -50,7 +36,7 @@ func newFront() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &front{open: map[net.Conn]bool{}, certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))}
+	f := &front{open: map[net.Conn]bool{}, certificate: selfsigned.PEM(certificate)}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*f.handler.Load()).ServeHTTP(w, r) })
 	listen := func(secure bool) (string, error) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
