@@ -40,6 +40,9 @@ cosign=$("$root/scripts/install-cosign.sh")
 say "cosign is there"
 
 git clone --quiet --bare "$root" "$work/origin.git"
+# A checkout of a pull request is on no branch.
+git -C "$work/origin.git" update-ref refs/heads/main HEAD
+git -C "$work/origin.git" symbolic-ref HEAD refs/heads/main
 git -C "$work/origin.git" tag --list 'v1*' | xargs -r git -C "$work/origin.git" tag --delete >/dev/null
 git clone --quiet "$work/origin.git" "$work/checkout"
 cd "$work/checkout"
@@ -102,6 +105,15 @@ refused "an image of someone else's under the version's tag" 'no signatures foun
 refused "a program with a byte more" 'hubspoke-chain_linux_amd64: FAILED' verify "$reference" "$work/forged"
 (cd "$work/forged" && sha256sum hubspoke-chain_* sbom.cdx.json >checksums.txt)
 refused "a program with a byte more and checksums to match" 'signature|digest' verify "$reference" "$work/forged"
+
+# A workflow that is merged while the release is made, and taken back.
+main=$(git -C "$work/origin.git" rev-parse main)
+git clone --quiet "$work/origin.git" "$work/merged"
+printf '# merged meanwhile\n' >>"$work/merged/.github/workflows/ci.yml"
+git -C "$work/merged" -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Change a workflow"
+git -C "$work/merged" push --quiet origin HEAD:main
+refused "a tag where main has other workflows by now" 'other workflows than this commit' scripts/tag-release.sh pin "$version" "$reference"
+git -C "$work/origin.git" update-ref refs/heads/main "$main"
 
 # From here on as a user has it: by the digest that the tagged commit names, from the registry.
 scripts/tag-release.sh pin "$version" "$reference"

@@ -7,6 +7,9 @@
 #
 # The commit is on no branch: main goes on building its Dockerfile, so that a change is tried as it is. The tag of a version is
 # never moved; v1 is, and last of all, when everything else of the release is in its place.
+#
+# GitHub refuses a job's token a tag whose workflows are at no branch's tip, and there is no permission to give for it. So each
+# command fails where origin's main has other workflows than this checkout, and says how to go on.
 set -euo pipefail
 
 usage='usage: tag-release.sh check|pin|move VERSION [HOST/NAME@DIGEST]'
@@ -19,12 +22,20 @@ git() {
 }
 [[ $version =~ ^v1\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ ]] || die "the version \"$version\" is not v1.MINOR.PATCH"
 
+# Fails with an advice where a tag of this checkout would be refused.
+same_workflows() {
+  git fetch --quiet origin refs/heads/main || die "asking origin for main"
+  git diff --quiet FETCH_HEAD HEAD -- .github/workflows ||
+    die "origin's main has other workflows than this commit, and GitHub refuses a job to tag it: $1"
+}
+
 # Asked once: a tag that is not there is no error, an origin that does not answer is.
 released=$(git ls-remote origin "refs/tags/$version") || die "asking origin for its tags"
 
 case $command in
   check)
     [ -z "$released" ] || die "$version is released already"
+    same_workflows "dispatch the release of $version again, on what main is now"
     ;;
   pin)
     reference=${3:?$usage}
@@ -34,6 +45,7 @@ case $command in
       printf '%s is %s\n' "$version" "$(git rev-parse "$version^{commit}")"
       exit 0
     fi
+    same_workflows "dispatch the release of $version again, on what main is now"
     scripts/pin-image.sh action.yml "$reference"
     git commit --quiet -m "Release $version" -m "The image is $reference, built from the commit before this one." action.yml
     git tag -a -m "hubspoke-chain $version" "$version"
@@ -48,6 +60,7 @@ case $command in
       printf 'v1 stays where it is: %s is later than %s\n' "$latest" "$version"
       exit 0
     fi
+    same_workflows "move v1 by hand, git push --force origin '$version^{commit}:refs/tags/v1'"
     # To the commit and not to its tag object, by which a pin of v1 would be resolved wrongly.
     git tag --force v1 "$version^{commit}" >/dev/null
     git push --quiet --force origin refs/tags/v1
