@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 }
 
 // shell runs a command, with the program in bin where it is to be on the PATH. The AWS CLI is logged in to the account of the role that the command is about.
-func (m moto) shell(t *testing.T, dir, bin, command string) []byte {
+func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	t.Helper()
 	env := map[string]string{}
 	switch {
@@ -133,7 +133,7 @@ func (m moto) shell(t *testing.T, dir, bin, command string) []byte {
 }
 
 // hasRoles compares the roles that README.md's commands have made with the files that its commands have written.
-func (m moto) hasRoles(t *testing.T, dir string) {
+func (m motoServer) hasRoles(t *testing.T, dir string) {
 	t.Helper()
 	read := func(name string) any {
 		text, err := os.ReadFile(filepath.Join(dir, name))

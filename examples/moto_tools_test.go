@@ -3,24 +3,20 @@
 package examples_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/org/hubspoke-chain/internal/moto"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-// moto is moto's server on loopback. Like AWS it keeps accounts apart; unlike AWS it checks nothing.
-type moto struct {
+// motoServer is moto's server on loopback. Like AWS it keeps accounts apart; unlike AWS it checks nothing.
+type motoServer struct {
 	url    string
 	logins map[string]map[string]string // by account
 }
@@ -29,13 +25,13 @@ type moto struct {
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	m := startMoto(t)
-	for name, part := range map[string]func(*testing.T, moto){"stacks": testStacks, "stack set": testStackSet, "scripts": testScripts} {
+	for name, part := range map[string]func(*testing.T, motoServer){"stacks": testStacks, "stack set": testStackSet, "scripts": testScripts} {
 		m.reset(t)
 		t.Run(name, func(t *testing.T) { part(t, m) })
 	}
 }
 
-func (m moto) reset(t *testing.T) {
+func (m motoServer) reset(t *testing.T) {
 	t.Helper()
 	clear(m.logins)
 	answer, err := http.Post(m.url+"/moto-api/reset", "text/plain", nil)
@@ -47,58 +43,14 @@ func (m moto) reset(t *testing.T) {
 	}
 }
 
-func startMoto(t *testing.T) moto {
+func startMoto(t *testing.T) motoServer {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Fatalf("%v; install moto[server]", err)
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	server := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", port)
-	server.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "MOTO_IAM_LOAD_MANAGED_POLICIES=true"}
-	server.Stdout, server.Stderr = &log, &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		if err := server.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Error(err)
-		}
-		<-ended
-		if t.Failed() {
-			t.Logf("moto's log:\n%s", log.Bytes())
-		}
-	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if connection, err := net.Dial("tcp", address); err == nil {
-			if err := connection.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return moto{"http://" + address, map[string]map[string]string{}}
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("moto does not answer after a minute")
-		}
-	}
+	return motoServer{moto.Start(t), map[string]map[string]string{}}
 }
 
 // login gives the environment of the AWS CLI in an account. The account of the default credentials is the
 // hub's; a role of another one can be assumed without its being there.
-func (m moto) login(t *testing.T, account string) map[string]string {
+func (m motoServer) login(t *testing.T, account string) map[string]string {
 	t.Helper()
 	if env, known := m.logins[account]; known {
 		return env
@@ -120,7 +72,7 @@ func (m moto) login(t *testing.T, account string) map[string]string {
 }
 
 // aws runs the AWS CLI and reads its answer.
-func (m moto) aws(t *testing.T, env map[string]string, into any, args ...string) {
+func (m motoServer) aws(t *testing.T, env map[string]string, into any, args ...string) {
 	t.Helper()
 	out := mustRun(t, ".", env, "aws", append(args, "--output", "json")...)
 	if err := json.Unmarshal(out, into); err != nil {
@@ -135,7 +87,7 @@ type role struct {
 	AssumeRolePolicyDocument any
 }
 
-func (m moto) role(t *testing.T, env map[string]string, name string) role {
+func (m motoServer) role(t *testing.T, env map[string]string, name string) role {
 	t.Helper()
 	var answer struct{ Role role }
 	m.aws(t, env, &answer, "iam", "get-role", "--role-name", name)
@@ -166,7 +118,7 @@ func withoutNull(v any) any {
 	return v
 }
 
-func (m moto) permissions(t *testing.T, env map[string]string, name string) []byte {
+func (m motoServer) permissions(t *testing.T, env map[string]string, name string) []byte {
 	t.Helper()
 	var answer struct{ PolicyDocument any }
 	m.aws(t, env, &answer, "iam", "get-role-policy", "--role-name", name, "--policy-name", "hop-to-spokes")
@@ -178,7 +130,7 @@ func (m moto) permissions(t *testing.T, env map[string]string, name string) []by
 }
 
 // create makes a stack.
-func (m moto) create(t *testing.T, env map[string]string, template, parameters string) {
+func (m motoServer) create(t *testing.T, env map[string]string, template, parameters string) {
 	t.Helper()
 	var answer struct{ StackId string }
 	m.aws(t, env, &answer, "cloudformation", "create-stack", "--stack-name", "hubspoke-chain", "--template-body", "file://"+template,
@@ -187,7 +139,7 @@ func (m moto) create(t *testing.T, env map[string]string, template, parameters s
 
 // testStacks creates the stacks in moto, one for each account, and reads the roles back. moto makes no
 // AWS::IAM::OIDCProvider, and attaches no ManagedPolicyArns to a role of a stack: these two it cannot show.
-func testStacks(t *testing.T, m moto) {
+func testStacks(t *testing.T, m motoServer) {
 	hub := m.login(t, hubAccount)
 	var parameters []map[string]string
 	for key, value := range merged(readParameters(t, "cloudformation/hub.json"), map[string]string{"CreateProvider": "false"}) {
@@ -214,7 +166,7 @@ func testStacks(t *testing.T, m moto) {
 }
 
 // testStackSet rolls the spoke out over two accounts and, with other parameters, a third.
-func testStackSet(t *testing.T, m moto) {
+func testStackSet(t *testing.T, m motoServer) {
 	hub := m.login(t, hubAccount)
 	var answer struct{ StackSetId, OperationId string }
 	m.aws(t, hub, &answer, "cloudformation", "create-stack-set", "--stack-set-name", "spokes", "--template-body", "file://"+spokeTemplate,
@@ -232,7 +184,7 @@ func testStackSet(t *testing.T, m moto) {
 }
 
 // testScripts runs the AWS CLI's scripts, each twice, with the policies that hubspoke-chain policy prints.
-func testScripts(t *testing.T, m moto) {
+func testScripts(t *testing.T, m motoServer) {
 	dir := t.TempDir()
 	write := func(name string, d document) string {
 		text, err := d.Document()

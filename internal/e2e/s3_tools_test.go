@@ -3,22 +3,18 @@
 package e2e
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
 	"regexp"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/moto"
 )
 
 // s3 is moto's S3 behind a proxy that writes down who asked for what, and that refuses sessions which have expired or
@@ -41,8 +37,11 @@ type s3Request struct {
 // startS3 starts it with a bucket called state.
 func startS3(t *testing.T, l *lab.Lab) *s3 {
 	t.Helper()
-	moto := startMoto(t)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, moto.String()+"/state", nil)
+	server, err := url.Parse(moto.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.String()+"/state", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +53,10 @@ func startS3(t *testing.T, l *lab.Lab) *s3 {
 		t.Fatalf("making the bucket: %s, %v", answer.Status, err)
 	}
 	s := &s3{lab: l}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(moto) }}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, proxy) }))
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) }}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, proxy) }))
+	t.Cleanup(front.Close)
+	s.url = front.URL
 	return s
 }
 
@@ -119,54 +118,4 @@ func (s *s3) first(t *testing.T, method, path string) s3Request {
 	}
 	t.Fatalf("there was no %s %s among %v", method, path, s.seen)
 	return s3Request{}
-}
-
-// startMoto starts moto's server on loopback.
-func startMoto(t *testing.T) *url.URL {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Fatalf("%v; install moto[server]", err)
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	server := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", port)
-	server.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
-	server.Stdout, server.Stderr = &log, &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		if err := server.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Error(err)
-		}
-		<-ended
-		if t.Failed() {
-			t.Logf("moto's log:\n%s", log.Bytes())
-		}
-	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if connection, err := net.Dial("tcp", address); err == nil {
-			if err := connection.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return &url.URL{Scheme: "http", Host: address}
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("moto does not answer after a minute")
-		}
-	}
 }
