@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"io"
 	"net/url"
 	"os"
@@ -388,18 +389,20 @@ func (s *step) hopSpokes() []hop.Spoke {
 	return spokes
 }
 
-// narrowed says what the hub's session is good for. AWS's room for the policy that narrows it is limited; of
-// more roles than it has room for there are patterns, which may hold other accounts too.
+// narrowed says what the hub's session is good for. AWS's room for the policy that narrows it is limited; in
+// place of roles that it has no room for there are patterns, which may hold other roles, and accounts, too.
 func (s *step) narrowed(policy string) string {
-	if len(s.in.spokes) == 1 {
+	n := len(s.in.spokes)
+	exact := policy == hop.HubPolicy(s.hopSpokes(), math.MaxInt)
+	switch {
+	case exact && n == 1:
 		return "this spoke only"
+	case exact:
+		return fmt.Sprintf("these %d spokes only", n)
+	case n == 1:
+		return "a pattern that holds this spoke"
 	}
-	for _, spoke := range s.in.spokes {
-		if !strings.Contains(policy, `"`+spoke.role.String()+`"`) {
-			return fmt.Sprintf("patterns that hold these %d spokes", len(s.in.spokes))
-		}
-	}
-	return fmt.Sprintf("these %d spokes only", len(s.in.spokes))
+	return fmt.Sprintf("patterns that hold these %d spokes", n)
 }
 
 // profileVariables name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/hop"
 )
 
 // TestUnlikeSpokes walks to roles whose names have little in common. AWS packs the policy that narrows the hub's
@@ -48,6 +50,38 @@ func TestUnlikeSpokes(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), good) {
 			t.Errorf("%d spokes: the log does not say %q:\n%s", n, good, log.String())
+		}
+	}
+}
+
+// TestNarrowed has policies that name the spokes, and those that AWS's limits widen: of one spoke too, where its name is
+// long and AWS has less room for the policy than it says.
+func TestNarrowed(t *testing.T) {
+	t.Parallel()
+	role := func(account, path string) spoke {
+		arn, err := hop.ParseRoleARN("arn:aws:iam::" + account + ":role/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spoke{role: arn}
+	}
+	long := strings.Repeat("teams/", 60)
+	for _, c := range []struct {
+		spokes []spoke
+		room   int
+		want   string
+	}{
+		{[]spoke{role("111111111111", "deploy")}, 512, "this spoke only"},
+		{[]spoke{role("111111111111", "a+b@c,d=e/deploy")}, 512, "this spoke only"},
+		{[]spoke{role("111111111111", long+"deploy")}, hop.MaxPolicy, "this spoke only"},
+		{[]spoke{role("111111111111", long+"deploy")}, 512, "a pattern that holds this spoke"},
+		{[]spoke{role("111111111111", "deploy"), role("222222222222", "deploy")}, hop.MaxPolicy, "these 2 spokes only"},
+		{[]spoke{role("111111111111", long+"a"), role("222222222222", long+"b")}, 512, "patterns that hold these 2 spokes"},
+	} {
+		s := step{in: inputs{spokes: c.spokes}}
+		policy := hop.HubPolicy(s.hopSpokes(), c.room)
+		if got := s.narrowed(policy); got != c.want {
+			t.Errorf("%s: %q, want %q", policy, got, c.want)
 		}
 	}
 }
