@@ -35,10 +35,10 @@ type walk struct {
 }
 
 // asker tells calls apart whose walks can end differently, by what a walk takes from its own environment: a SHA-256, in
-// hexadecimal. Steps of one job have the same request token, and each may have a proxy of its own.
+// hexadecimal. Steps of one job have the same request token, and each may have a proxy and certificate authorities of its own.
 func asker(getenv func(string) string) string {
 	sum := sha256.New()
-	for _, name := range []string{requestURL, requestToken, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"} {
+	for _, name := range []string{requestURL, requestToken, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		fmt.Fprintf(sum, "%q\n", getenv(name))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
