@@ -264,14 +264,15 @@ func (s *step) stale() []string {
 const disabled = `sh -c 'echo "hubspoke-chain: error: a later step that uses the action failed, and its unset-current-credentials disabled this profile" >&2; exit 1'`
 
 // disable keeps later steps from the profiles of earlier uses of this action, where unset-current-credentials was to
-// leave nothing stale and this use failed. It is their files that are changed: a variable cannot be unset, and some
-// SDKs go on without a word to another source of credentials when AWS_PROFILE names a profile that is not there.
+// leave nothing stale and this use failed. It is their files that are changed: a variable cannot be unset. The AWS CLI,
+// boto3, Terraform and the SDK for Go then say what the process says; those for Java and JavaScript go on to their next
+// source of credentials, as they do where the variables are blank.
 func (s *step) disable() {
 	if !s.in.unsetCurrent {
 		return
 	}
-	if err := profile.Disable(s.getenv, disabled); err != nil {
-		s.log.warning("unset-current-credentials: the profiles of an earlier step are still in force: " + err.Error())
+	if err := profile.Disable(s.getenv, configFile, credentialsFile, disabled); err != nil {
+		s.log.warning("unset-current-credentials: profiles of an earlier step are still in force: " + err.Error())
 	}
 }
 

@@ -38,7 +38,7 @@ type Folder struct {
 // prefix of a folder's name.
 const prefix = "hubspoke-chain-"
 
-// folderName is compiled when it is first used, which is in the post stage only.
+// folderName is compiled when it is first used: few steps need it.
 var folderName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`) })
 
 // home is where the runner's temp directory keeps the home of containers (actions/runner, ContainerActionHandler.cs).
@@ -225,73 +225,93 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	if !visible {
 		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to nothing for this step", variable, path, variable)
 	}
-	root, err := os.OpenRoot(base) // no link leads out of it
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", variable, err)
-	}
-	defer root.Close()
-	info, err := root.Stat(name)
+	text, err := read(base, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
+		return "", fmt.Errorf("%s: %q %w", variable, path, err)
+	}
+	return text, nil
+}
+
+// read reads a file of profiles in a directory, out of which no link leads.
+func read(base, name string) (string, error) {
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return "", fmt.Errorf("%s: %q is not a regular file of at most %d bytes", variable, path, maxFile)
+		return "", fmt.Errorf("is not a regular file of at most %d bytes", maxFile)
 	}
 	file, err := root.Open(name)
 	if err != nil {
-		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
+		return "", fmt.Errorf("cannot be read: %w", err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return "", fmt.Errorf("%s: %q cannot be read: %w", variable, path, err)
+		return "", fmt.Errorf("cannot be read: %w", err)
 	}
 	// A line end or a space to some SDKs only, before a header, would hide that header's profile from us and not from them.
 	odd := func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' || c == '\u007f' || c == '\ufeff' }
 	if len(text) > maxFile || bytes.ContainsFunc(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), odd) {
-		return "", fmt.Errorf("%s: %q is not a text of at most %d bytes", variable, path, maxFile)
+		return "", fmt.Errorf("is not a text of at most %d bytes", maxFile)
 	}
 	return string(text), nil
 }
 
-// Disable puts the process in the place of the credentials of each profile that this action made, in the files of an
-// earlier step that the variables name. Only files in a folder of this action are changed, each as a whole, and what
-// else is in them stays.
-func Disable(getenv func(string) string, process string) error {
-	// The credentials last: a profile that has both prefers, in most SDKs, those to the process.
-	return errors.Join(
-		disable(getenv, "AWS_CONFIG_FILE", Config, Setting{"credential_process", process}),
-		disable(getenv, "AWS_SHARED_CREDENTIALS_FILE", Credentials),
-	)
-}
-
-func disable(getenv func(string) string, variable string, f File, settings ...Setting) error {
-	path := filepath.Clean(getenv(variable))
-	if !folderName().MatchString(filepath.Base(filepath.Dir(path))) {
-		return nil
-	}
-	text, err := Existing(getenv, variable)
-	if err != nil {
-		return err
-	}
-	names := Own(text, f)
-	for _, name := range names {
-		text = Without(text, f, name)
-		if len(settings) > 0 {
-			if text, err = With(text, f, name, settings...); err != nil {
-				return err
+// Disable puts the process in the place of the credentials of each profile that this action made, in the config and the
+// credentials file of every folder that Make made in this job and that is still there. A step may have the variables that
+// lead there set to something else, so they are not asked. Each file is changed as a whole, and what else is in it stays.
+func Disable(getenv func(string) string, config, credentials, process string) error {
+	var errs []error
+	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME")} {
+		if !isDirectory(base) {
+			continue
+		}
+		entries, err := os.ReadDir(base)
+		errs = append(errs, err)
+		for _, entry := range entries {
+			if folderName().MatchString(entry.Name()) {
+				// The credentials last: a profile that has both prefers, in most SDKs, those to the process.
+				errs = append(errs,
+					disable(base, filepath.Join(entry.Name(), config), Config, Setting{"credential_process", process}),
+					disable(base, filepath.Join(entry.Name(), credentials), Credentials))
 			}
 		}
 	}
-	base, name, _ := mounted(getenv, path)
+	return errors.Join(errs...)
+}
+
+func disable(base, name string, f File, settings ...Setting) error {
+	text, err := read(base, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	path := filepath.Join(base, name)
+	if err != nil {
+		return fmt.Errorf("%q %w", path, err)
+	}
+	names := Own(text, f)
 	if len(names) == 0 {
 		return nil
 	}
+	for _, profile := range names {
+		text = Without(text, f, profile)
+		if len(settings) > 0 {
+			if text, err = With(text, f, profile, settings...); err != nil {
+				return fmt.Errorf("%q: %w", path, err)
+			}
+		}
+	}
 	if err := replace(base, name, text); err != nil {
-		return fmt.Errorf("%s: %w", variable, err)
+		return fmt.Errorf("%q cannot be written: %w", path, err)
 	}
 	return nil
 }

@@ -298,7 +298,6 @@ func TestDisable(t *testing.T) {
 	if err := f.HandOver(); err != nil {
 		t.Fatal(err)
 	}
-	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(f.dir, "config"), filepath.Join(f.dir, "credentials")
 	check := func(dir string, want map[string]string) {
 		t.Helper()
 		for name, want := range want {
@@ -315,7 +314,7 @@ func TestDisable(t *testing.T) {
 		}
 	}
 	// What a killed one left is in nobody's way.
-	if err := os.WriteFile(env["AWS_CONFIG_FILE"]+".new", nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.dir, "config.new"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	disabled := map[string]string{
@@ -324,7 +323,7 @@ func TestDisable(t *testing.T) {
 		"credentials": "[theirs]\naws_access_key_id = AKIAEXAMPLE\n",
 	}
 	for range 2 {
-		if err := Disable(env.get, "false"); err != nil {
+		if err := Disable(env.get, "config", "credentials", "false"); err != nil {
 			t.Fatal(err)
 		}
 		check(f.dir, disabled)
@@ -341,7 +340,7 @@ func TestDisable(t *testing.T) {
 	if err := os.Symlink(elsewhere, f.dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := Disable(env.get, "true"); err == nil || strings.Count(err.Error(), "path escapes from parent") != 2 {
+	if err := Disable(env.get, "config", "credentials", "true"); err == nil || strings.Count(err.Error(), "path escapes from parent") != 2 {
 		t.Errorf("a link: %v", err)
 	}
 	check(elsewhere, disabled)
@@ -349,12 +348,12 @@ func TestDisable(t *testing.T) {
 	if err := os.Rename(elsewhere, theirs); err != nil {
 		t.Fatal(err)
 	}
-	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(theirs, "config"), filepath.Join(theirs, "credentials")
-	for range 2 {
-		if err := Disable(env.get, "true"); err != nil {
-			t.Error(err)
-		}
-		check(theirs, disabled)
-		env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = "", ""
+	if err := os.Remove(f.dir); err != nil {
+		t.Fatal(err)
 	}
+	env["AWS_CONFIG_FILE"], env["AWS_SHARED_CREDENTIALS_FILE"] = filepath.Join(theirs, "config"), filepath.Join(theirs, "credentials")
+	if err := Disable(env.get, "config", "credentials", "true"); err != nil {
+		t.Error(err)
+	}
+	check(theirs, disabled)
 }
