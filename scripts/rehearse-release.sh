@@ -114,6 +114,22 @@ git -C "$work/merged" -c user.name=rehearsal -c user.email=rehearsal@localhost c
 git -C "$work/merged" push --quiet origin HEAD:main
 refused "a tag where main has other workflows by now" 'other workflows than this commit' scripts/tag-release.sh pin "$version" "$reference"
 git -C "$work/origin.git" update-ref refs/heads/main "$main"
+# The version's tag, pushed by somebody else while the release waits. The line that is looked for is there, and means nothing.
+git -C "$work/merged" reset --quiet --hard "$main"
+sed -i "s,^  image: .*,  'image': docker://$forged," "$work/merged/action.yml"
+printf 'more: |\n  image: docker://%s\n' "$reference" >>"$work/merged/action.yml"
+git -C "$work/merged" -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Forge the version"
+git -C "$work/merged" push --quiet origin "HEAD:refs/tags/$version"
+refused "the version's tag on a commit of somebody else" "$version is released already" scripts/tag-release.sh pin "$version" "$reference"
+git -C "$work/origin.git" tag --delete "$version" >/dev/null
+git tag --delete "$version" >/dev/null
+git reset --quiet --hard "$main"
+# A tag of no release of ours.
+git -C "$work/origin.git" tag "$version-rc1" "$main"
+
+cp -r "$out" "$work/more"
+printf x >"$work/more/hubspoke-chain"
+refused "a program that the checksums do not name" 'hubspoke-chain is not in checksums.txt' verify "$reference" "$work/more"
 
 # From here on as a user has it: by the digest that the tagged commit names, from the registry.
 scripts/tag-release.sh pin "$version" "$reference"

@@ -39,23 +39,33 @@ case $command in
     ;;
   pin)
     reference=${3:?$usage}
-    if [ -n "$released" ]; then # by a job that then failed, if it was with this image
+    base=$(git rev-parse HEAD)
+    [ -n "$released" ] || same_workflows "dispatch the release of $version again, on what main is now"
+    scripts/pin-image.sh action.yml "$reference"
+    git add action.yml
+    if [ -n "$released" ]; then # by a job that then failed, if it is this very commit
       git fetch --quiet origin "refs/tags/$version:refs/tags/$version"
-      git show "$version:action.yml" | grep -qxF "  image: docker://$reference" || die "$version is released already, with another image"
-      printf '%s is %s\n' "$version" "$(git rev-parse "$version^{commit}")"
+      tagged=$(git rev-parse "$version^{commit}")
+      tree=$(git write-tree)
+      git restore --staged --worktree action.yml
+      if [ "$(git rev-parse "$tagged^{tree}")" != "$tree" ] ||
+        { [ "$tagged" != "$base" ] && [ "$(git rev-parse "$tagged^@")" != "$base" ]; }; then
+        die "$version is released already, with another image or from another commit"
+      fi
+      printf '%s is %s\n' "$version" "$tagged"
       exit 0
     fi
-    same_workflows "dispatch the release of $version again, on what main is now"
-    scripts/pin-image.sh action.yml "$reference"
-    git commit --quiet -m "Release $version" -m "The image is $reference, built from the commit before this one." action.yml
+    git commit --quiet -m "Release $version" -m "The image is $reference, built from the commit before this one."
     git tag -a -m "hubspoke-chain $version" "$version"
     git push --quiet origin "refs/tags/$version"
     printf '%s is %s\n' "$version" "$(git rev-parse HEAD)"
     ;;
   move)
     [ -n "$released" ] || die "$version is not released"
+    pinned=$(git rev-parse "$version^{commit}")
     git fetch --quiet --force --tags origin
-    latest=$(git tag --list 'v1.*' | sort -V | tail -n 1)
+    [ "$(git rev-parse "$version^{commit}")" = "$pinned" ] || die "somebody has moved $version since it was pinned here"
+    latest=$(git tag --list 'v1.*' | grep -xE 'v1\.[0-9]+\.[0-9]+' | sort -V | tail -n 1)
     if [ "$latest" != "$version" ]; then
       printf 'v1 stays where it is: %s is later than %s\n' "$latest" "$version"
       exit 0

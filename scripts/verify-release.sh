@@ -3,9 +3,9 @@
 #
 #   scripts/verify-release.sh HOST/NAME@sha256:... DIR
 #
-# DIR holds checksums.txt, checksums.txt.sigstore.json and whichever of the release's files were downloaded. The signer must
-# be release.yml on main of GITHUB_REPOSITORY, by default org/hubspoke-chain. COSIGN_PUBLIC_KEY names the public key of a
-# rehearsal in place of that.
+# DIR holds checksums.txt, checksums.txt.sigstore.json, whichever of the release's files were downloaded, and nothing else
+# that is called hubspoke-chain. The signer must be release.yml on main of REPOSITORY, by default org/hubspoke-chain.
+# COSIGN_PUBLIC_KEY names the public key of a rehearsal in place of that.
 set -euo pipefail
 
 usage='usage: verify-release.sh HOST/NAME@DIGEST DIR'
@@ -13,7 +13,7 @@ reference=${1:?$usage} directory=${2:?$usage}
 cosign=$("$(dirname "${BASH_SOURCE[0]}")/install-cosign.sh")
 
 signer=(
-  --certificate-identity "https://github.com/${GITHUB_REPOSITORY:-org/hubspoke-chain}/.github/workflows/release.yml@refs/heads/main"
+  --certificate-identity "https://github.com/${REPOSITORY:-org/hubspoke-chain}/.github/workflows/release.yml@refs/heads/main"
   --certificate-oidc-issuer https://token.actions.githubusercontent.com
 )
 roots=()
@@ -28,5 +28,10 @@ fi
 "$cosign" verify "${signer[@]}" "$reference" >/dev/null
 "$cosign" verify-blob "${signer[@]}" "${roots[@]}" --new-bundle-format \
   --bundle "$directory/checksums.txt.sigstore.json" "$directory/checksums.txt"
+# sha256sum is silent about a file that the list does not name.
+for file in "$directory"/hubspoke-chain*; do
+  [ ! -e "$file" ] || awk -v name="${file##*/}" '$2 == name { found = 1 } END { exit !found }' "$directory/checksums.txt" ||
+    { printf 'verify-release: error: %s is not in checksums.txt\n' "$file" >&2; exit 1; }
+done
 (cd "$directory" && sha256sum --quiet --strict --ignore-missing -c checksums.txt)
 printf 'verified: %s and the files in %s\n' "$reference" "$directory"
