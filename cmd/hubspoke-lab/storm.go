@@ -39,6 +39,12 @@ connection, file or goroutine is left. It ends at the first violation, with what
 					return cli.UsageError{Err: errors.New("--hops, --processes, --credential-process and --from are 0 or more, --workers is 1 to 1000")}
 				}
 				o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: *workers}
+				start := time.Now()
+				o.Told = func(walked int) {
+					if walked%10000 == 0 {
+						fmt.Fprintf(s.Err, "%d hops, %s\n", walked, time.Since(start).Round(time.Second))
+					}
+				}
 				return runStorm(ctx, o, *processes, *calls, s.Out)
 			}
 		},

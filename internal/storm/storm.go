@@ -32,6 +32,7 @@ type Options struct {
 	Dir     string // for the files of the jobs, an empty directory
 	Program string // path of hubspoke-chain, for auto-refresh and for processes
 	World   *lab.World
+	Told    func(hops int) // of how many hops are walked, now and then; may be nil
 
 	processes bool
 }
@@ -98,6 +99,9 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		}
 		if err := settle(before); err != nil {
 			return total, &Violation{Hop: o.From + first, Seed: o.Seed, Stage: fmt.Sprintf("%d hops from here on", min(roundOf, o.Hops-first)), What: err.Error(), Again: o.again(min(roundOf, o.Hops-first))}
+		}
+		if o.Told != nil {
+			o.Told(total.Hops)
 		}
 	}
 	total.Took = time.Since(start)
