@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,23 @@ func (s *scene) checkHops(ts *testscript.TestScript, args []string) {
 		ts.Fatalf("%d hops, not %d", got, want)
 	}
 	s.hops = now
+}
+
+func (s *scene) renewed(ts *testscript.TestScript, _ []string) {
+	var asked []map[string]any
+	for _, e := range s.lab.Events() {
+		if e.EventName == "AssumeRole" {
+			asked = append(asked, e.RequestParameters)
+		}
+	}
+	if len(asked) < 4 { // AWS writes a call across accounts down in both
+		ts.Fatalf("there are %d events of sessions that were asked for", len(asked))
+	}
+	for _, again := range asked[1:] {
+		if !reflect.DeepEqual(asked[0], again) {
+			ts.Fatalf("a session was asked for with\n%v\nand another with\n%v", asked[0], again)
+		}
+	}
 }
 
 // herd is a chain and the shipped program, for many calls at a time.

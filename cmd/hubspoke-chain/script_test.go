@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 //	                      what it prints is in the file decision
 //	chain FILE [FIELD=JSON...]   write a chain into staging, and give the script's commands the environment of a step
 //	age FILE DURATION     let the time go by for what the cache beside the chain holds
+//	renewed               every session of a spoke so far was asked for alike, in everything
 //	hops N                the job has asked for a token N times since the last hops; @FILE for the number in it
 //
 // An upper-case name in place of an INPUT is a variable of the job, from this step on; an empty VALUE takes it away.
@@ -106,6 +107,7 @@ func runScripts(t *testing.T, directory string) {
 			"chain":    command((*scene).writeChain),
 			"age":      command((*scene).age),
 			"hops":     command((*scene).checkHops),
+			"renewed":  command((*scene).renewed),
 		},
 	})
 }

@@ -24,7 +24,18 @@ func whole() Chain {
 		SourceIdentity:    "octocat", ExternalID: "external/1", Policy: `{"Version":"2012-10-17","Statement":[]}`,
 		PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"},
 		Endpoint:   "https://sts.example.com", Proxy: "http://user@proxy.example.com:3128", NoProxy: "localhost,.example.com",
+		CABundle:    "chain.pem",
 		MaxAttempts: 5, TimeoutSeconds: 60,
+	}
+}
+
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	chain := reflect.ValueOf(whole())
+	for i := range chain.NumField() {
+		if chain.Field(i).IsZero() {
+			t.Errorf("whole() does not set %s, so no test here has it", chain.Type().Field(i).Name)
+		}
 	}
 }
 
@@ -59,6 +70,7 @@ const wholeJSON = `{
   "endpoint": "https://sts.example.com",
   "proxy": "http://user@proxy.example.com:3128",
   "noProxy": "localhost,.example.com",
+  "caBundle": "chain.pem",
   "maxAttempts": 5,
   "timeoutSeconds": 60
 }
@@ -170,6 +182,9 @@ func TestFields(t *testing.T) {
 		`proxy: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)`: func(c *Chain) { c.Proxy = "socks5://u:hunter2@proxy" },
 		`proxy: it holds a password, which a file that stays must not; leave it empty for HTTPS_PROXY of the environment`:                             func(c *Chain) { c.Proxy = "http://u:hunter2@proxy:3128" },
 		`noProxy: "a\nb" is not a list of hosts of up to 4096 bytes`:                                                                                  func(c *Chain) { c.NoProxy = "a\nb" },
+		`caBundle: "../ca.pem" is not the name of a file in the chain's folder`:                                                                       func(c *Chain) { c.CABundle = "../ca.pem" },
+		`caBundle: "/ca.pem" is not the name of a file in the chain's folder`:                                                                         func(c *Chain) { c.CABundle = "/ca.pem" },
+		`caBundle: ".." is not the name of a file in the chain's folder`:                                                                              func(c *Chain) { c.CABundle = ".." },
 	} {
 		chain := whole()
 		change(&chain)
