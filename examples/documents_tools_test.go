@@ -67,7 +67,7 @@ func TestDocuments(t *testing.T) {
 					t.Fatal(err)
 				}
 				continue
-			case "yaml", "diff", "text": // workflows and logs, which other tests hold to what they should be
+			case "yaml", "diff", "text": // workflows and logs, which TestReadmeWorkflows and TestReadmeLog look at
 				continue
 			default:
 				t.Errorf("%s has a block of the language %q:\n%s", p.path, block[1], block[2])

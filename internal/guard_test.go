@@ -107,11 +107,10 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	// What is allowed and not used is a door that nobody needs, but for packages that are not there yet.
+	// What is allowed and not used is a door that nobody needs.
 	for path, allowed := range imports {
 		for _, a := range allowed {
-			_, there := standard[module+a]
-			if _, exists := standard[module+path]; exists && !used[path+" "+a] && (there || !strings.HasPrefix(a, "internal/")) {
+			if !used[path+" "+a] {
 				t.Errorf("%s is allowed to import %s and does not", path, a)
 			}
 		}
@@ -197,6 +196,29 @@ func TestRules(t *testing.T) {
 	})
 	if err != nil || files < 20 {
 		t.Errorf("%d Go files read: %v", files, err)
+	}
+}
+
+// TestGoVersion holds what README.md asks for to go.mod, and the Go that the image is built with.
+func TestGoVersion(t *testing.T) {
+	t.Parallel()
+	find := func(name, pattern string) string {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(pattern).FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("%s has no %s", name, pattern)
+		}
+		return string(m[1])
+	}
+	asked := find("README.md", `All it needs is Go ([0-9.]+[0-9])`)
+	if language := find("go.mod", `(?m)^go ([0-9]+\.[0-9]+)`); asked != language {
+		t.Errorf("README.md asks for Go %s, go.mod for %s", asked, language)
+	}
+	if built := find("Dockerfile", `(?m)^ARG GO_IMAGE=golang:([0-9]+\.[0-9]+)`); built != asked {
+		t.Errorf("the image is built with Go %s, and README.md asks for %s", built, asked)
 	}
 }
 

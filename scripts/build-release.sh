@@ -33,7 +33,7 @@ awk -v heading="## ${version#v}" '
 
 # What a builder's own settings would change.
 export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false' GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' GOTOOLCHAIN=local
-want=$(sed -nE 's/^ARG GO_IMAGE=golang:([0-9.]+).*/\1/p' Dockerfile)
+want=$(scripts/go-version.sh)
 have=$(go env GOVERSION)
 [ "$have" = "go$want" ] || die "the Dockerfile builds with go$want, and this is $have"
 

@@ -46,10 +46,12 @@ git -C "$work/origin.git" symbolic-ref HEAD refs/heads/main
 git -C "$work/origin.git" tag --list 'v1*' | xargs -r git -C "$work/origin.git" tag --delete >/dev/null
 git clone --quiet "$work/origin.git" "$work/checkout"
 cd "$work/checkout"
-if ! grep -qE "^## ${version#v}( |$)" CHANGELOG.md; then
-  sed -i "s/^## Unreleased$/## ${version#v}/" CHANGELOG.md
-  git -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Name the version"
+grep -qE "^## ${version#v}( |$)" CHANGELOG.md || sed -i "s/^## Unreleased$/## ${version#v}/" CHANGELOG.md
+if grep -q 'No release has been made' README.md; then
+  refused "a README.md that says there is no release" 'would be published' scripts/tag-release.sh check "$version"
+  sed -i 's/No release has been made/A release has been made/' README.md
 fi
+git diff --quiet || git -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Prepare the version"
 
 scripts/tag-release.sh check "$version"
 scripts/build-release.sh "$version" "$work/out"
@@ -153,7 +155,8 @@ cmp "$work/hubspoke-chain" "$program" || die "the image's program is another tha
 say "pulled by digest: hubspoke-chain $version, and its program is the one to download"
 
 HUBSPOKE_IMAGE=$(sed -n 's,^  image: docker://,,p' "$work/user/action.yml") \
-  go test -C "$work/user" -tags docker -count=1 -run '^(TestHop|TestRefused|TestPost|TestImageFiles)$' ./internal/e2e/ ||
-  die "the image does not pass"
+  go test -C "$work/user" -tags docker -count=1 -v -run '^(TestHop|TestRefused|TestPost|TestImageFiles)$' ./internal/e2e/ >"$work/tested" ||
+  { cat "$work/tested"; die "the image does not pass"; }
+[ "$(grep -c '^--- PASS: ' "$work/tested")" -eq 4 ] || { cat "$work/tested"; die "not all four tests were run"; }
 say "the image that v1 names makes the hop, is refused where it should be, and cleans up"
 printf 'rehearsed %s in %d s: %s\n' "$version" "$SECONDS" "$reference"

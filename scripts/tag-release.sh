@@ -35,6 +35,10 @@ released=$(git ls-remote origin "refs/tags/$version") || die "asking origin for 
 case $command in
   check)
     [ -z "$released" ] || die "$version is released already"
+    # What a first release makes untrue.
+    if stale=$(grep -nE 'No release has been made|not yet run on GitHub' README.md CHANGELOG.md); then
+      die "this would be published with it: $stale"
+    fi
     same_workflows "dispatch the release of $version again, on what main is now"
     ;;
   pin)

@@ -66,9 +66,15 @@ func TestReadmeWorkflows(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, blocks := readme(t)
-	steps := 0
+	steps, diffs := 0, 0
 	for _, b := range blocks {
-		if b.language != "yaml" {
+		switch b.language {
+		case "yaml":
+		case "diff": // what a step becomes
+			b.text = "permissions: {id-token: write}\njobs:\n  job:\n    steps:\n" +
+				regexp.MustCompile(`(?m)^[+ ]`).ReplaceAllString(regexp.MustCompile(`(?m)^-.*\n`).ReplaceAllString(b.text, ""), "")
+			diffs++
+		default:
 			continue
 		}
 		var workflow struct {
@@ -106,8 +112,32 @@ func TestReadmeWorkflows(t *testing.T) {
 			}
 		}
 	}
-	if steps < 3 {
-		t.Errorf("found %d steps that use the action", steps)
+	if steps < 4 || diffs != 1 {
+		t.Errorf("found %d steps that use the action, and %d of two steps before", steps, diffs)
+	}
+}
+
+// Every failure that README.md has a heading for is one that the scripts get.
+func TestReadmeTroubleshooting(t *testing.T) {
+	t.Parallel()
+	text, _ := readme(t)
+	failures, err := os.ReadFile(failuresDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, m := range regexp.MustCompile("(?m)^### `((?:missing|assuming) [^`]*)`").FindAllStringSubmatch(text, -1) {
+		found++
+		var parts []string
+		for part := range strings.SplitSeq(m[1], "...") {
+			parts = append(parts, regexp.QuoteMeta(part))
+		}
+		if !regexp.MustCompile(strings.Join(parts, ".*")).Match(failures) {
+			t.Errorf("docs/failures.md shows no %s", m[1])
+		}
+	}
+	if found < 5 {
+		t.Errorf("found %d headings", found)
 	}
 }
 

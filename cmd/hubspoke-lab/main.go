@@ -11,9 +11,6 @@ import (
 	"github.com/org/hubspoke-chain/internal/cli"
 )
 
-// version is set by the linker: -ldflags "-X main.version=v1.2.3".
-var version = "dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -29,7 +26,7 @@ func commandLine() cli.Program {
 
 Exit status: 0 when it went well; 1 when the demo or the step of run did not; 2 for a wrong command line or an
 input that cannot be read; run ends with the status of its COMMAND (go run makes 1 of it).`,
-		Version:  version,
+		Version:  "dev", // it is run from a checkout
 		Commands: []cli.Command{demoCommand(), runCommand(), serveCommand(), exportsCommand(), stormCommand(), fleetCommand()},
 	}
 }

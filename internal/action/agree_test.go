@@ -99,6 +99,63 @@ func TestAgree(t *testing.T) {
 	}
 }
 
+var (
+	inputRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*)\\| (.*) \\|$")
+	numbers  = regexp.MustCompile(`[0-9]+ to [0-9]+`)
+)
+
+// TestReadmeInputs holds the defaults and the ranges in README.md's table to action.yml, and the ranges to what the code
+// says of a value that is out of them.
+func TestReadmeInputs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Inputs map[string]struct {
+			Description, Default string
+			Required             bool
+		}
+	}
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Inputs\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	defaults, ranges := 0, 0
+	for _, row := range inputRow.FindAllStringSubmatch(section, -1) {
+		name, byDefault, meaning := row[1], strings.TrimSpace(row[2]), row[3]
+		input := manifest.Inputs[name]
+		if required := byDefault == "required"; required != input.Required {
+			t.Errorf("%s: README.md has %q, and required is %v in action.yml", name, byDefault, input.Required)
+		}
+		if input.Default != "" && !strings.Contains(input.Default, "${{") {
+			defaults++
+			if first, _, _ := strings.Cut(byDefault, ","); first != "`"+input.Default+"`" {
+				t.Errorf("%s: README.md has the default %s, action.yml %s", name, byDefault, input.Default)
+			}
+		}
+		for _, r := range numbers.FindAllString(meaning, -1) {
+			ranges++
+			if !strings.Contains(strings.Join(strings.Fields(input.Description), " "), r) {
+				t.Errorf("%s: README.md says %s, action.yml %q", name, r, input.Description)
+			}
+			_, problems := readInputs(given{name: "!"}.get, ofRun.get)
+			if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, name+": ") && strings.Contains(p, r) }) {
+				t.Errorf("%s: README.md says %s, the code %q", name, r, problems)
+			}
+		}
+	}
+	if defaults < 5 || ranges < 4 {
+		t.Errorf("found %d defaults and %d ranges", defaults, ranges)
+	}
+}
+
 var firstCell = regexp.MustCompile("(?m)^\\| `([^`]+)` ")
 
 // table gives the names in the first column of the table under a heading.

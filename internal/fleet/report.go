@@ -39,8 +39,8 @@ they wait. This is a simulation in virtual time, of arithmetic alone; nothing he
 
 ![share of jobs that succeed, time to success and requests, by pressure](fleet.svg)
 
-Pressure is how many times what STS takes in that minute the jobs ask for, retries not counted: at a pressure of 2, whatever
-the limit is, they ask for twice as much. The pressures are assumptions. AWS publishes a default of 600 requests a
+Pressure is the calls that the jobs ask for, retries not counted, divided by what STS takes in that minute: at a pressure of 2,
+whatever the limit is, they ask for twice as much. The pressures are assumptions. AWS publishes a default of 600 requests a
 second for an account and region, for calls made with AWS credentials, as a spoke's is ([IAM and STS quotas][quotas]); 10,000
 jobs in a minute are 167 a second of them, so only with what else the account does, or with many spokes for a job, do they
 pass it. For the hub's call, which has no AWS credentials, no limit is known here.
@@ -74,9 +74,8 @@ time.
 
 The SDK's waits end early: those of 5 attempts are over after some 8 seconds on average, while a step has 60. Waiting longer
 costs time where one throttled call would soon have gone through, three seconds against half a one, and brings more jobs
-through, with fewer requests than the SDK's 5 attempts. Where starts are spread over a minute the jitter itself changes
-little: at pressures of 1.5 and 2, half a point more succeed without it, and of those that do, the slowest are sooner by
-some seconds; above 2, about a point more succeed with it. Where starts fall together it decides. Jobs that failed here were
+through, mostly with fewer requests than the SDK's 5 attempts. Where starts are spread over a minute the jitter itself changes
+little, a point or two of the share either way. Where starts fall together it decides. Jobs that failed here were
 throttled to the end: start fewer at once, or raise both inputs.
 
 ## What it does not show

@@ -136,8 +136,6 @@ func TestMake(t *testing.T) {
 	}
 }
 
-// TestMakeInContainer has the paths that a container sees, which differ from the host's, with the temp directory
-// mounted and as it was before.
 // TestCopyProgram runs programs right behind their copying, while others are started.
 func TestCopyProgram(t *testing.T) {
 	t.Parallel()
@@ -165,6 +163,8 @@ func TestCopyProgram(t *testing.T) {
 	all.Wait()
 }
 
+// TestMakeInContainer has the paths that a container sees, which differ from the host's, with the temp directory
+// mounted and as it was before.
 func TestMakeInContainer(t *testing.T) {
 	t.Parallel()
 	env := runner(t)

@@ -33,12 +33,13 @@ const (
 // nothing on stdout; and whatever happened, the next call on the chain works.
 func RunCalls(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
-	total := Summary{Faults: map[string]int{}}
+	chainsAtOnce := min(4, o.Workers)
+	total := Summary{Faults: map[string]int{}, AtOnce: chainsAtOnce * atOnce}
 	var mu sync.Mutex
 	var violation error
 	chains := make(chan int)
 	var all sync.WaitGroup
-	for range min(4, o.Workers) {
+	for range chainsAtOnce {
 		all.Go(func() {
 			for n := range chains {
 				s, err := herd(ctx, o, n)

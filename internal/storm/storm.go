@@ -59,6 +59,7 @@ type Summary struct {
 	Stages                        map[string]int // at which hops failed, as their annotation names it
 	Requests, Retries             int
 	Longest                       time.Duration // of one hop beyond its timeout; 0 when none went beyond
+	AtOnce                        int           // hops, or calls, at most
 	Took                          time.Duration
 }
 
@@ -76,7 +77,7 @@ const roundOf = 1000
 // Run walks the hops. The error is a *Violation, or of what could not be set up.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
-	total := Summary{Faults: map[string]int{}, Stages: map[string]int{}}
+	total := Summary{Faults: map[string]int{}, Stages: map[string]int{}, AtOnce: o.Workers}
 	lag := newLag()
 	defer lag.close()
 	var workers []*worker

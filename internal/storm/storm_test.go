@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"regexp"
 	"strings"
 	"syscall"
@@ -45,6 +46,15 @@ func TestDrawn(t *testing.T) {
 	}
 	if drawn(3, 1).String() == drawn(4, 1).String() {
 		t.Error("the seed changes nothing")
+	}
+}
+
+// Every fault that the lab has is one that the storm draws.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	drawn := slices.Sorted(slices.Values(slices.Concat(both, lasting, ofIssuer, ofSTS)))
+	if !slices.Equal(drawn, lab.FaultKinds()) {
+		t.Errorf("the storm draws %q, the lab has %q", drawn, lab.FaultKinds())
 	}
 }
 

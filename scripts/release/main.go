@@ -4,11 +4,10 @@
 //	release image --out DIR --version VERSION linux/amd64=FILE linux/arm64=FILE
 //	release push --layout DIR --to HOST/NAME[:TAG]
 //	release registry --address HOST:PORT
-//	release certificates
 //
 // image writes an OCI layout and prints the digest of its index. The same programs give the same digest, wherever and
 // whenever it is run: every time in the image is 1970, every owner root, and the certificate authorities are those of
-// a pinned module. push pushes a layout as it is and prints NAME@DIGEST. certificates prints the authorities.
+// a pinned module. push pushes a layout as it is and prints NAME@DIGEST.
 package main
 
 import (
@@ -37,7 +36,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("there is no command: image, push, registry or certificates")
+		return errors.New("there is no command: image, push or registry")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	out := flags.String("out", "", "the layout's `DIRECTORY`, which is made")
@@ -55,11 +54,8 @@ func run(args []string) error {
 		return push(*from, *to)
 	case "registry":
 		return serve(*address)
-	case "certificates":
-		_, err := os.Stdout.Write(certificates())
-		return err
 	}
-	return fmt.Errorf("there is no command %q: image, push, registry or certificates", args[0])
+	return fmt.Errorf("there is no command %q: image, push or registry", args[0])
 }
 
 // image writes the layout of an index with an image for each PLATFORM=FILE.
