@@ -8,8 +8,14 @@
 # COSIGN_PUBLIC_KEY names the public key of a rehearsal in place of that.
 set -euo pipefail
 
-usage='usage: verify-release.sh HOST/NAME@DIGEST DIR'
-reference=${1:?$usage} directory=${2:?$usage}
+usage='usage: verify-release.sh HOST/NAME@sha256:DIGEST DIR'
+die() { printf 'verify-release: error: %s\n' "$1" >&2; exit 1; }
+[ $# -eq 2 ] || die "$usage"
+reference=$1 directory=$2
+[[ $reference =~ @sha256:[0-9a-f]{64}$ ]] || die "\"$reference\" is not HOST/NAME@sha256: and 64 hexadecimal digits: a tag may name another image by now"
+for file in checksums.txt checksums.txt.sigstore.json; do
+  [ -f "$directory/$file" ] || die "there is no $file in \"$directory\""
+done
 cosign=$("$(dirname "${BASH_SOURCE[0]}")/install-cosign.sh")
 
 signer=(
@@ -31,7 +37,7 @@ fi
 # sha256sum is silent about a file that the list does not name.
 for file in "$directory"/hubspoke-chain*; do
   [ ! -e "$file" ] || awk -v name="${file##*/}" '$2 == name { found = 1 } END { exit !found }' "$directory/checksums.txt" ||
-    { printf 'verify-release: error: %s is not in checksums.txt\n' "$file" >&2; exit 1; }
+    die "$file is not in checksums.txt"
 done
 (cd "$directory" && sha256sum --quiet --strict --ignore-missing -c checksums.txt)
 printf 'verified: %s and the files in %s\n' "$reference" "$directory"

@@ -62,6 +62,9 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 					return cli.UsageError{Err: errors.New("there is no COMMAND to run")}
 				}
 				inputs := defaults(*world)
+				if with["spokes"] != "" {
+					delete(inputs, "role-to-assume")
+				}
 				maps.Copy(inputs, with)
 				return run(ctx, *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, s)
 			}
@@ -107,6 +110,14 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 		return err
 	}
 	defer s.close()
+	for _, name := range slices.Sorted(maps.Keys(with)) {
+		if _, known := s.action.Inputs[name]; !known {
+			return cli.UsageError{Err: fmt.Errorf("--with: the action has no input %q", name)}
+		}
+		if name == "sts-endpoint" {
+			return cli.UsageError{Err: errors.New("--with: sts-endpoint is always the lab's")}
+		}
+	}
 	got, err := s.step(ctx, jobName, with)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func serveCommand() cli.Command {
 		Name:    "serve",
 		Summary: "serve until interrupted, and print the environment to set",
 		About: `GitHub's issuer and AWS STS listen on loopback. Standard output gets the environment to set, in the shell's
-form; standard error gets a line for each request.`,
+form, and the commands to go on with, for which both programs are on the PATH; standard error gets a line for each request.`,
 		Examples: []string{"hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
@@ -105,7 +105,7 @@ func serve(ctx context.Context, world, jobName string, o lab.Options, faults fau
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		fmt.Fprintf(stdout, " %s", quote("INPUT_"+strings.ToUpper(name)+"="+inputs[name]))
 	}
-	fmt.Fprint(stdout, " hubspoke-chain action\n\n# what the step exported, for this shell\n# eval \"$(hubspoke-lab exports \"$GITHUB_ENV\")\"\n")
+	fmt.Fprint(stdout, " hubspoke-chain action --host-temp=\"$RUNNER_TEMP\"\n\n# what the step exported, for this shell\n# eval \"$(hubspoke-lab exports \"$GITHUB_ENV\")\"\n")
 	<-ctx.Done()
 	return nil
 }

@@ -269,6 +269,10 @@ func TestContradictions(t *testing.T) {
 		{given{"auto-refresh": "true", "http-proxy": "http://u:hunter2@proxy"},
 			"http-proxy: its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place"},
 		{given{"role-to-assume": "", "spokes": strings.Repeat("a=b\n", 501)}, "spokes: has 501 lines; 500 are allowed"},
+		{given{"role-to-assume": "", "spokes": "\na = arn:aws:iam::222222222222:role/x\n\n# b"},
+			`spokes: line 4: "# b" is not of the form PROFILE = ROLE-ARN [REGION], for example staging = arn:aws:iam::222222222222:role/deploy eu-central-1`},
+		{given{"role-to-assume": "", "spokes": "a=arn:aws:iam::222222222222:role/x,b=arn:aws:iam::333333333333:role/x"},
+			`spokes: line 1: "arn:aws:iam::222222222222:role/x,b=arn:aws:iam::333333333333:role/x" holds two ARNs; each spoke has a line of its own: PROFILE = ROLE-ARN [REGION], for example staging = arn:aws:iam::222222222222:role/deploy eu-central-1`},
 		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\nb = arn:aws:iam::333333333333:role/x", "managed-session-policies": "arn:aws:iam::222222222222:policy/x"},
 			`managed-session-policies: "arn:aws:iam::222222222222:policy/x" is neither one of AWS's policies nor in the spoke's account 333333333333`},
 	} {

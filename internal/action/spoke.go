@@ -26,8 +26,8 @@ var profileName = hop.NewForm(`^[A-Za-z0-9][A-Za-z0-9_.@+-]*$`, 1, 64, "1 to 64 
 
 // roles reads who is to be assumed: role-to-assume, or the lines of spokes.
 func (r *reader) roles(in *inputs) {
-	lines := r.lines("spokes")
-	in.several = len(lines) > 0
+	lines := strings.Split(r.get("spokes"), "\n")
+	in.several = len(r.lines("spokes")) > 0
 	if !in.several {
 		in.spokes = []spoke{{role: r.role("role-to-assume", ", unless spokes names roles"), profile: r.profile(in.autoRefresh), region: in.region}}
 		return
@@ -37,11 +37,14 @@ func (r *reader) roles(in *inputs) {
 			r.problem(other, "%s is set beside spokes; a spoke has its role and its profile in its line", quote(value))
 		}
 	}
-	if len(lines) > maxSpokes {
-		r.problem("spokes", "has %d lines; %d are allowed", len(lines), maxSpokes)
+	if n := len(r.lines("spokes")); n > maxSpokes {
+		r.problem("spokes", "has %d lines; %d are allowed", n, maxSpokes)
 		return
 	}
 	for i, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
 		s, err := readSpoke(line, in.region)
 		if err == nil && slices.ContainsFunc(in.spokes, func(other spoke) bool { return other.profile == s.profile }) {
 			err = fmt.Errorf("the profile %s stands in an earlier line too", quote(s.profile))
@@ -65,6 +68,9 @@ func readSpoke(line, region string) (spoke, error) {
 	}
 	if !profileName.Holds(name) {
 		return spoke{}, fmt.Errorf("the profile %s is not %s", quote(name), profileName.Words)
+	}
+	if strings.Count(words[0], ":role/") > 1 { // which the path of one role could hold
+		return spoke{}, fmt.Errorf("%s holds two ARNs; each spoke has a line of its own: %s", quote(words[0]), allowed)
 	}
 	role, err := hop.ParseRoleARN(words[0])
 	if err != nil {

@@ -55,7 +55,7 @@ func (e explainer) attempts() string {
 	if e.Attempts == 1 {
 		return "AWS was asked once: retry-max-attempts is 1"
 	}
-	return fmt.Sprintf("AWS was asked up to %d times (retry-max-attempts)", e.Attempts)
+	return fmt.Sprintf("AWS was asked up to %d times (retry-max-attempts), as far as the time was enough (action-timeout-s)", e.Attempts)
 }
 
 func (e explainer) trouble() Explanation {
@@ -153,6 +153,13 @@ func (e explainer) signature() Explanation {
 		Title:    "this machine's clock is wrong",
 		Evidence: []string{"AWS takes a signature whose time is within 5 minutes of its own", "AWS's answer names both times"},
 		Fix:      "set the clock of the runner by NTP; only a machine of your own can have it wrong",
+	}
+	if strings.Contains(message, "scoped to a valid region") {
+		return certain(Cause{
+			Title:    quoted(e.Region) + " (aws-region) is not a region in which this endpoint takes signatures",
+			Evidence: e.stsEndpoint(),
+			Fix:      "look at aws-region for a mistake; with sts-endpoint, it is the region of that endpoint",
+		})
 	}
 	if strings.Contains(message, "signature expired") || strings.Contains(message, "signature not yet current") {
 		return certain(clock)

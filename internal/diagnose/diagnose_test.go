@@ -133,7 +133,8 @@ func TestCauses(t *testing.T) {
 		recreated         = "the hub role was deleted and made again since the trust policy was saved"
 		missing           = "the spoke role does not exist"
 		notNamed          = spokeTrust + "does not name the hub role"
-		condition         = spokeTrust + "wants a tag, a source identity or a subject that this run does not have"
+		condition         = spokeTrust + "wants a tag, a source identity or a claim that this run does not have"
+		pinned            = spokeTrust + "is pinned to another environment or branch than this run's"
 		forked            = "the run is for a pull request from a fork, and GitHub gives such runs no ID token|" +
 			"the job does not have the permission id-token: write|the job is in a reusable workflow, and the job that calls it does not grant the permission"
 		trouble = "AWS STS is in trouble in this region, or a proxy in front of it"
@@ -191,11 +192,11 @@ func TestCauses(t *testing.T) {
 		{"hub's policy too large", refused(hop.StageHub, "PackedPolicyTooLarge", "x"), nil, "=what narrows the hub's session to this hop is larger than AWS takes"},
 
 		{"spoke", denied("sts:AssumeRole", ""), nil,
-			notNamed + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing + "|" + condition},
+			notNamed + "|" + pinned + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing + "|" + condition},
 		{"spoke with an external id", denied("sts:AssumeRole", ""), func(r *Run) { r.ExternalID = true },
-			spokeTrust + "wants another external id (sts:ExternalId)|" + notNamed + "|" + recreated + "|" + missing + "|" + condition},
+			spokeTrust + "wants another external id (sts:ExternalId)|" + notNamed + "|" + pinned + "|" + recreated + "|" + missing + "|" + condition},
 		{"spoke without tags", denied("sts:AssumeRole", ""), func(r *Run) { r.Tags = nil },
-			notNamed + "|" + condition + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing},
+			notNamed + "|" + pinned + "|" + condition + "|" + spokeTrust + "wants an external id (sts:ExternalId)|" + recreated + "|" + missing},
 		{"hub's side", denied("sts:TagSession", " because no identity-based policy allows the sts:TagSession action"), nil, "=" + hubPolicies + "sts:TagSession on the spoke"},
 		{"hub denies", denied("sts:AssumeRole", " with an explicit deny in an identity-based policy"), nil, "=a permission policy of the hub role denies sts:AssumeRole"},
 		{"spoke's side, named", refused(hop.StageSpoke, "AccessDenied", user+"sts:AssumeRole because no role trust policy allows the sts:AssumeRole action"), nil,
@@ -214,6 +215,7 @@ func TestCauses(t *testing.T) {
 		{"policy of the hub", refused(hop.StageHub, "MalformedPolicyDocument", "x"), nil, ""},
 		{"anything else", refused(hop.StageSpoke, "ValidationError", "x"), nil, ""},
 		{"signature", refused(hop.StageSpoke, "SignatureDoesNotMatch", "x"), nil, changes + "|" + clock},
+		{"region", refused(hop.StageHub, "SignatureDoesNotMatch", "Credential should be scoped to a valid region."), nil, `="us-east-1" (aws-region) is not a region in which this endpoint takes signatures`},
 		{"clock", refused(hop.StageSpoke, "SignatureDoesNotMatch", "Signature not yet current: x"), nil, "=" + clock},
 
 		{"no time for AWS", &hop.Error{Stage: hop.StageHub, Err: context.DeadlineExceeded}, nil, "AWS STS was too slow, or something on the way drops what is sent to it"},

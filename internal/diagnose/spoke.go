@@ -114,8 +114,14 @@ func (e explainer) trustRefused() Explanation {
 			weighed{60, Cause{
 				Title:    "the trust policy of the spoke role does not name the hub role",
 				Evidence: []string{"the hub role is " + quoted(e.Hub.String())},
-				Fix:      "if this hub is meant to get in, the trust policy of the spoke role needs this statement beside those that it has, under a Sid of its own",
-				Snippet:  e.spokeTrust(),
+				Fix: "look at the trust policy first. Where none of its statements names this hub role, and it is meant to get in, it needs this one too, under a Sid of its own. " +
+					"Where one does, its conditions keep this run out, and this statement would let in whatever they keep out",
+				Snippet: e.spokeTrust(),
+			}},
+			weighed{when(e.Claims.Get("sub") != "", 55, 0), Cause{
+				Title:    "the trust policy of the spoke role is pinned to another environment or branch than this run's",
+				Evidence: []string{e.subjectEvidence()},
+				Fix:      "run the job in the environment, or from the branch, that its condition on the subject names; that condition is there to keep others out",
 			}},
 			weighed{when(e.ExternalID, 70, 50), Cause{
 				Title:    "the trust policy of the spoke role wants " + map[bool]string{true: "another external id (sts:ExternalId)", false: "an external id (sts:ExternalId)"}[e.ExternalID],
@@ -123,8 +129,8 @@ func (e explainer) trustRefused() Explanation {
 				Fix:      "set role-external-id to the value that the trust policy has, letter by letter",
 			}},
 			weighed{when(len(e.Tags) == 0, 55, 35), Cause{
-				Title:    "the trust policy of the spoke role wants a tag, a source identity or a subject that this run does not have",
-				Evidence: []string{tags, e.subjectEvidence()},
+				Title:    "the trust policy of the spoke role wants a tag, a source identity or a claim that this run does not have",
+				Evidence: []string{tags},
 				Fix:      "send what its conditions want (custom-tags, source-identity), or correct them; of the token's claims they can have sub and aud only",
 			}},
 			weighed{45, Cause{
@@ -135,7 +141,7 @@ func (e explainer) trustRefused() Explanation {
 			weighed{40, Cause{
 				Title:    "the spoke role does not exist",
 				Evidence: []string{"the role that was asked for is " + quoted(e.Spoke.String()) + ", path and case included"},
-				Fix:      "correct role-to-assume",
+				Fix:      "correct it in role-to-assume, or in its line of spokes",
 			}},
 		),
 		Decide: e.simulateSpoke(),

@@ -187,7 +187,7 @@ func (e explainer) unreachable(what string) Explanation {
 		weighed{when(name && !proxyRefused, 80, 0), Cause{
 			Title:    "the name of " + what + " is not known to the runner's DNS",
 			Evidence: e.endpointEvidence(what),
-			Fix:      "look at the DNS of the runner's network, and at aws-region and sts-endpoint",
+			Fix:      "look at aws-region and sts-endpoint for a mistake, and at the DNS of the runner's network",
 		}},
 		weighed{when(!slow && !name && !proxyRefused, 60, 0), Cause{
 			Title:    "the runner does not reach " + what,

@@ -85,6 +85,9 @@ func readJSON(data []byte) (node, error) {
 	if !utf8.Valid(data) {
 		return node{}, syntax(r.position(invalid(data)), "the document is not UTF-8")
 	}
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		return node{}, syntax(r.position(0), "not JSON: it begins with a byte order mark; save it as UTF-8 without one")
+	}
 	// The decoder below takes some things for granted, so the whole is held to the grammar of JSON first.
 	var failure *json.SyntaxError
 	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &failure) {

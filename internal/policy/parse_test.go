@@ -17,7 +17,7 @@ func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ document, want string }{
 		{``, `line 1, column 1: not JSON: unexpected end of JSON input`},
 		{`[]`, `line 1, column 1: a policy document is an object, not a list`},
-		{"\xef\xbb\xbf{}", `line 1, column 1: not JSON: invalid character 'ï' looking for beginning of value`},
+		{"\xef\xbb\xbf{}", `line 1, column 1: not JSON: it begins with a byte order mark; save it as UTF-8 without one`},
 		{"{\"Id\":\n \"a\xff\"}", `line 2, column 4: the document is not UTF-8`},
 		{strings.Repeat(" ", 65537), `line 1, column 1: the document is 65537 bytes long; IAM's largest policy is 10,240 characters, and no more than 65536 bytes are read`},
 		{strings.Repeat("[", 12) + strings.Repeat("]", 12), `line 1, column 1: a policy document is an object, not a list`},
