@@ -126,6 +126,9 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 	err = s.next(ctx, got, words, streams)
 	log, failed := finish(ctx, got.job)
 	fmt.Fprint(streams.Err, log)
+	if hops := s.Counts()["issuer"].Requests; hops > 1 { // each begins with a token
+		fmt.Fprintf(streams.Err, "the job has walked %d hops\n", hops)
+	}
 	if failed != nil {
 		fmt.Fprintf(streams.Err, "hubspoke-lab: error: %v\n", failed)
 		if err == nil {
