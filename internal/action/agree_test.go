@@ -19,28 +19,37 @@ func names(all ...string) []string {
 	return slices.Compact(all)
 }
 
-// TestAgree holds the inputs that the code reads and the outputs that it sets against action.yml and the
-// tables of README.md.
-func TestAgree(t *testing.T) {
-	t.Parallel()
+// manifest is action.yml.
+type manifest struct {
+	Inputs map[string]struct {
+		Description, Default string
+		Required             bool
+	}
+	Outputs map[string]struct{ Description string }
+}
+
+// faces reads action.yml and README.md.
+func faces(t *testing.T) (m manifest, readme string) {
+	t.Helper()
 	text, err := os.ReadFile("../../action.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var manifest struct {
-		Inputs map[string]struct {
-			Description, Default string
-			Required             bool
-		}
-		Outputs map[string]struct{ Description string }
-	}
-	if err := yaml.Unmarshal(text, &manifest); err != nil {
+	if err := yaml.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m, string(page)
+}
+
+// TestAgree holds the inputs that the code reads and the outputs that it sets against action.yml and the
+// tables of README.md.
+func TestAgree(t *testing.T) {
+	t.Parallel()
+	manifest, readme := faces(t)
 
 	var read []string
 	_, problems := readInputs(func(name string) string { read = append(read, name); return "" }, ofRun.get)
@@ -53,7 +62,7 @@ func TestAgree(t *testing.T) {
 	set = names(set...)
 	for what, got := range map[string][]string{
 		"the inputs of action.yml": names(slices.Collect(maps.Keys(manifest.Inputs))...),
-		"the inputs of README.md":  names(table(string(readme), "## Inputs")...),
+		"the inputs of README.md":  names(table(readme, "## Inputs")...),
 	} {
 		if !slices.Equal(got, read) {
 			t.Errorf("%s are\n%q, the code reads\n%q", what, got, read)
@@ -61,7 +70,7 @@ func TestAgree(t *testing.T) {
 	}
 	for what, got := range map[string][]string{
 		"the outputs of action.yml": names(slices.Collect(maps.Keys(manifest.Outputs))...),
-		"the outputs of README.md":  names(table(string(readme), "## Outputs")...),
+		"the outputs of README.md":  names(table(readme, "## Outputs")...),
 	} {
 		if !slices.Equal(got, set) {
 			t.Errorf("%s are\n%q, the code sets\n%q", what, got, set)
@@ -108,24 +117,8 @@ var (
 // says of a value that is out of them.
 func TestReadmeInputs(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../action.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var manifest struct {
-		Inputs map[string]struct {
-			Description, Default string
-			Required             bool
-		}
-	}
-	if err := yaml.Unmarshal(text, &manifest); err != nil {
-		t.Fatal(err)
-	}
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(readme), "\n## Inputs\n")
+	manifest, readme := faces(t)
+	_, section, _ := strings.Cut(readme, "\n## Inputs\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	defaults, ranges := 0, 0
 	for _, row := range inputRow.FindAllStringSubmatch(section, -1) {
