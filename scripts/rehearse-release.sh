@@ -52,6 +52,7 @@ if grep -q 'No release has been made' README.md; then
   sed -i 's/No release has been made/A release has been made/' README.md
 fi
 git diff --quiet || git -c user.name=rehearsal -c user.email=rehearsal@localhost commit --quiet -am "Prepare the version"
+git push --quiet origin HEAD:main
 
 scripts/tag-release.sh check "$version"
 scripts/build-release.sh "$version" "$work/out"
@@ -125,7 +126,6 @@ git -C "$work/merged" push --quiet origin "HEAD:refs/tags/$version"
 refused "the version's tag on a commit of somebody else" "$version is released already" scripts/tag-release.sh pin "$version" "$reference"
 git -C "$work/origin.git" tag --delete "$version" >/dev/null
 git tag --delete "$version" >/dev/null
-git reset --quiet --hard "$main"
 # A tag of no release of ours.
 git -C "$work/origin.git" tag "$version-rc1" "$main"
 

@@ -45,6 +45,7 @@ case $command in
     reference=${3:?$usage}
     base=$(git rev-parse HEAD)
     [ -n "$released" ] || same_workflows "dispatch the release of $version again, on what main is now"
+    git diff --quiet HEAD || die "this checkout has changes that are not committed"
     scripts/pin-image.sh action.yml "$reference"
     git add action.yml
     if [ -n "$released" ]; then # by a job that then failed, if it is this very commit
@@ -66,7 +67,7 @@ case $command in
     ;;
   move)
     [ -n "$released" ] || die "$version is not released"
-    pinned=$(git rev-parse "$version^{commit}")
+    pinned=$(git rev-parse --quiet --verify "$version^{commit}") || die "this checkout has no $version: pin comes first"
     git fetch --quiet --force --tags origin
     [ "$(git rev-parse "$version^{commit}")" = "$pinned" ] || die "somebody has moved $version since it was pinned here"
     latest=$(git tag --list 'v1.*' | grep -xE 'v1\.[0-9]+\.[0-9]+' | sort -V | tail -n 1)

@@ -36,7 +36,7 @@ fi
   --bundle "$directory/checksums.txt.sigstore.json" "$directory/checksums.txt"
 # sha256sum is silent about a file that the list does not name.
 for file in "$directory"/hubspoke-chain*; do
-  [ ! -e "$file" ] || awk -v name="${file##*/}" '$2 == name { found = 1 } END { exit !found }' "$directory/checksums.txt" ||
+  [ ! -e "$file" ] || name=${file##*/} awk '$2 == ENVIRON["name"] { found = 1 } END { exit !found }' "$directory/checksums.txt" ||
     die "$file is not in checksums.txt"
 done
 (cd "$directory" && sha256sum --quiet --strict --ignore-missing -c checksums.txt)

@@ -100,10 +100,12 @@ func told(name string, o storm.Options, s storm.Summary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s, seed %d, %d at a time, in %s: no violation\n", s.Hops, name, o.Seed, s.AtOnce, s.Took.Round(time.Second))
 	fmt.Fprintf(&b, "  worked %d, failed %d, cancelled or killed %d\n", s.Good, s.Failed, s.Cancelled)
-	if len(s.Stages) == 0 { // calls, which are not looked at so closely
+	if s.Stages == nil { // calls, which are not looked at so closely
 		fmt.Fprintf(&b, "  %d requests\n", s.Requests)
 	} else {
 		fmt.Fprintf(&b, "  %d requests, %d retries; the longest went on for %s behind its timeout\n", s.Requests, s.Retries, s.Longest.Round(time.Millisecond))
+	}
+	if len(s.Stages) > 0 {
 		fmt.Fprintf(&b, "  failed or cancelled at: %s\n", counts(s.Stages))
 	}
 	if len(s.Faults) > 0 {

@@ -69,7 +69,7 @@ func readSpoke(line, region string) (spoke, error) {
 	if !profileName.Holds(name) {
 		return spoke{}, fmt.Errorf("the profile %s is not %s", quote(name), profileName.Words)
 	}
-	if strings.Count(words[0], ":role/") > 1 { // which the path of one role could hold
+	if strings.Contains(words[0], ",") && strings.Count(words[0], ":role/") > 1 { // which the path of one role could hold
 		return spoke{}, fmt.Errorf("%s holds two ARNs; each spoke has a line of its own: %s", quote(words[0]), allowed)
 	}
 	role, err := hop.ParseRoleARN(words[0])

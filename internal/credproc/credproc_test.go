@@ -376,7 +376,7 @@ func TestAsker(t *testing.T) {
 	s := newScene(t)
 	right := s.env
 	first := s.mustRun(t)
-	for name, value := range map[string]string{requestToken: "refused", "NO_PROXY": "other.example.com", "SSL_CERT_FILE": "/other.pem"} {
+	for name, value := range map[string]string{requestToken: "refused", "NO_PROXY": "other.example.com", "SSL_CERT_FILE": "/other.pem", "SSL_CERT_DIR": "/other"} {
 		s.age(t, 45*time.Minute-time.Since(s.held(t).Session.Issued))
 		wrong := maps.Clone(right)
 		wrong[name] = value

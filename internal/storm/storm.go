@@ -77,7 +77,7 @@ const roundOf = 1000
 // Run walks the hops. The error is a *Violation, or of what could not be set up.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	start := time.Now()
-	total := Summary{Faults: map[string]int{}, Stages: map[string]int{}, AtOnce: o.Workers}
+	total := Summary{Faults: map[string]int{}, Stages: map[string]int{}, AtOnce: min(o.Workers, o.Hops)}
 	lag := newLag()
 	defer lag.close()
 	var workers []*worker
