@@ -332,7 +332,7 @@ func TestStageOf(t *testing.T) {
 func TestLate(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[time.Duration]time.Duration{
-		9 * time.Millisecond: 0, 11 * time.Millisecond: 0, 29 * time.Millisecond: 0, 30 * time.Millisecond: 20 * time.Millisecond, time.Second: 990 * time.Millisecond,
+		9 * time.Millisecond: 0, 11 * time.Millisecond: 0, 12 * time.Millisecond: 2 * time.Millisecond, 30 * time.Millisecond: 20 * time.Millisecond, time.Second: 990 * time.Millisecond,
 	} {
 		if got := late(took); got != want {
 			t.Errorf("a tick of %s is late by %s, want %s", took, got, want)
