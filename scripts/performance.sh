@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs this repository's benchmarks and writes docs/performance.md whole, prose and figures:
 #
-#   scripts/performance.sh                 writes docs/performance.md; takes some ten minutes
+#   scripts/performance.sh                 writes docs/performance.md; takes some minutes
 #   scripts/performance.sh --quick FILE    a few rounds of each, whose figures say little, into FILE
 #
 # Every figure is of that one run. It needs Go, a Docker engine and Linux; GO_IMAGE names the Go image to build the
