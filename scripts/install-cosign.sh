@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of the cosign that releases are signed with, and builds it where it is not there yet (on two cores some
-# ten minutes, once):
+# minutes, once):
 #
 #   cosign=$(scripts/install-cosign.sh)
 #

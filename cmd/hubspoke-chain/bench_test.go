@@ -178,7 +178,7 @@ func BenchmarkCredentialProcess(b *testing.B) {
 }
 
 // startLab serves the lab of the examples on loopback.
-func startLab(b *testing.B) (*lab.Lab, *lab.Servers) {
+func startLab(b testing.TB) (*lab.Lab, *lab.Servers) {
 	b.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/credproc"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -135,16 +134,7 @@ type herd struct {
 
 func newHerd(t *testing.T, program string) *herd {
 	t.Helper()
-	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := lab.New(world, lab.Options{})
-	servers, err := l.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { servers.Close() })
+	l, servers := startLab(t)
 	claims, err := l.Job("staging")
 	if err != nil {
 		t.Fatal(err)

@@ -26,8 +26,8 @@ var profileName = hop.NewForm(`^[A-Za-z0-9][A-Za-z0-9_.@+-]*$`, 1, 64, "1 to 64 
 
 // roles reads who is to be assumed: role-to-assume, or the lines of spokes.
 func (r *reader) roles(in *inputs) {
-	lines := strings.Split(r.get("spokes"), "\n")
-	in.several = len(r.lines("spokes")) > 0
+	n := len(r.lines("spokes"))
+	in.several = n > 0
 	if !in.several {
 		in.spokes = []spoke{{role: r.role("role-to-assume", ", unless spokes names roles"), profile: r.profile(in.autoRefresh), region: in.region}}
 		return
@@ -37,11 +37,11 @@ func (r *reader) roles(in *inputs) {
 			r.problem(other, "%s is set beside spokes; a spoke has its role and its profile in its line", quote(value))
 		}
 	}
-	if n := len(r.lines("spokes")); n > maxSpokes {
+	if n > maxSpokes {
 		r.problem("spokes", "has %d lines; %d are allowed", n, maxSpokes)
 		return
 	}
-	for i, line := range lines {
+	for i, line := range strings.Split(r.get("spokes"), "\n") { // blank lines count, as they do where the user looks
 		if strings.TrimSpace(line) == "" {
 			continue
 		}

@@ -148,8 +148,8 @@ func (c call) answer(ctx context.Context) answer {
 }
 
 // settled tells whether the cache has the answer: a session with time left, or a failure that is this call's
-// too, which one of a step with another proxy or request token is not. While the session is good, the failure is for some time that of later calls as well, or each of them
-// would ask an AWS that is in trouble.
+// too, which one of a step with another proxy, request token or authorities is not. While the session is good, the failure
+// is for some time that of later calls as well, or each of them would ask an AWS that is in trouble.
 func (c call) settled(held state) (answer, bool) {
 	now := time.Now()
 	if held.session != nil && held.session.isFresh(now) {

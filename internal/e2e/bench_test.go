@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
@@ -104,25 +103,8 @@ type benchStep struct {
 
 func newBenchStep(b *testing.B) *benchStep {
 	b.Helper()
-	action, err := runner.ReadAction(filepath.Join(checkout, "action.yml"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
-	if err != nil {
-		b.Fatal(err)
-	}
-	l := lab.New(world, lab.Options{})
-	servers, err := l.Start()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := servers.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	return &benchStep{b: b, action: action, lab: l, servers: servers}
+	l, servers := startLab(b, lab.Options{})
+	return &benchStep{b: b, action: readAction(b), lab: l, servers: servers}
 }
 
 // prepare makes a job and its step, which is not counted.

@@ -121,7 +121,7 @@ func must(t *testing.T, program string, args ...string) string {
 }
 
 // startLab starts a lab of its own for the test. It listens on loopback only.
-func startLab(t *testing.T, options lab.Options) (*lab.Lab, *lab.Servers) {
+func startLab(t testing.TB, options lab.Options) (*lab.Lab, *lab.Servers) {
 	t.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {
@@ -150,7 +150,7 @@ func requestEnv(t *testing.T, l *lab.Lab, servers *lab.Servers, job string) map[
 	return l.RequestEnv(servers.IssuerURL, j)
 }
 
-func readAction(t *testing.T) runner.Action {
+func readAction(t testing.TB) runner.Action {
 	t.Helper()
 	action, err := runner.ReadAction(filepath.Join(checkout, "action.yml"))
 	if err != nil {
