@@ -3,9 +3,11 @@ package hop
 import (
 	"fmt"
 	"strings"
+
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
-// ARN is the ARN of an IAM role, taken apart.
+// ARN is the ARN of an IAM role, parsed.
 type ARN struct {
 	Partition string // aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc
 	AccountID string // 12 digits
@@ -26,19 +28,13 @@ var partitions = []struct{ name, regionPrefix string }{
 	{"aws-eusc", "eusc-"},
 }
 
-// Limits of IAM's CreateRole, in characters.
-const (
-	maxRolePath = 512
-	maxRoleName = 64
-)
-
 var (
 	// Lengths are compared apart: a counted repeat of hundreds costs milliseconds at every start.
-	roleARN = lazily(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]+/)([A-Za-z0-9_+=,.@-]+)$`)
-	region  = lazily(`^[a-z]{2,4}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$`)
+	roleARN = pattern.Lazy(`^arn:([a-z-]+):iam::([0-9]{12}):role(/|/[\x21-\x7e]+/)([A-Za-z0-9_+=,.@-]+)$`)
+	region  = pattern.Lazy(`^[a-z]{2,4}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$`)
 )
 
-// ParseRoleARN reads the full ARN of an IAM role in any partition.
+// ParseRoleARN parses the full ARN of an IAM role in any partition.
 func ParseRoleARN(s string) (ARN, error) {
 	m := roleARN().FindStringSubmatch(s)
 	if m == nil || len(m[3]) > maxRolePath || len(m[4]) > maxRoleName {
@@ -55,18 +51,27 @@ func ParseRoleARN(s string) (ARN, error) {
 	return ARN{}, fmt.Errorf("%q names the unknown partition %q (aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc)", s, m[1])
 }
 
-// String is the ARN as IAM writes it.
+// String returns the ARN as IAM writes it.
 func (a ARN) String() string {
 	return "arn:" + a.Partition + ":iam::" + a.AccountID + ":role" + a.Path + a.Name
 }
 
-// Session is the ARN of a session of the role. AWS drops the role's path in it.
+// MarshalText returns the ARN as IAM writes it.
+func (a ARN) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText parses the full ARN of an IAM role.
+func (a *ARN) UnmarshalText(text []byte) (err error) {
+	*a, err = ParseRoleARN(string(text))
+	return err
+}
+
+// Session returns the ARN of a session of the role. AWS drops the role's path in it.
 func (a ARN) Session(name string) string {
 	return "arn:" + a.Partition + ":sts::" + a.AccountID + ":assumed-role/" + a.Name + "/" + name
 }
 
-// RegionPartition says which partition a region such as eu-central-1 belongs to. The form of the
-// name is checked, not whether AWS has such a region: new ones appear every year.
+// RegionPartition returns the partition of a region such as eu-central-1. The name's form is checked, not whether AWS
+// has such a region: new ones appear every year.
 func RegionPartition(name string) (string, error) {
 	if !region().MatchString(name) {
 		return "", fmt.Errorf("%q is not the name of an AWS region (for example us-east-1)", name)

@@ -1,12 +1,12 @@
 package hop
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
 
-// Secret holds a value that must not be printed: every formatting verb, encoder and logger sees
-// [secret]. The value sits behind a pointer because fmt reaches through unexported fields and
+// Secret holds a value that must not be printed: every formatting verb and logger prints [secret], and encoders fail. The value sits behind a pointer because fmt reaches through unexported fields and
 // would print a plain string there without asking any method.
 type Secret struct{ s *string }
 
@@ -32,5 +32,5 @@ func (s Secret) String() string { return redacted }
 // GoString returns [secret].
 func (s Secret) GoString() string { return redacted }
 
-// MarshalText encodes [secret]; encoding/json and log/slog use it.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+// MarshalText fails: a secret belongs in no file. encoding/json and log/slog use it.
+func (s Secret) MarshalText() ([]byte, error) { return nil, errors.New("a secret is not marshaled") }

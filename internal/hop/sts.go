@@ -2,197 +2,160 @@ package hop
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go"
-)
 
-// HubDuration of the hub's session is the shortest that AWS grants: it is needed for seconds.
-const HubDuration = 900 * time.Second
+	"github.com/org/hubspoke-chain/internal/plain"
+	"github.com/org/hubspoke-chain/internal/transport"
+)
 
 // client talks to one STS endpoint for one hop.
 type client struct {
-	hop     Hop
-	conn    *connection
-	options sts.Options // without credentials and retryer
+	plan    Plan
+	hooks   Hooks
+	conn    *transport.Connection
+	options sts.Options                // without credentials and retryer
+	tokens  [2]func() (Secret, *Error) // request the first token and the one that replaces it, each at its first call
+	slots   chan struct{}              // one taken by each call to STS
 
-	telling sync.Mutex // held while a function of the hop that tells or masks is called
+	hooking sync.Mutex // held while a hook runs, Export excepted
 	mu      sync.Mutex
 	secrets []Secret // what was masked so far; under mu
 }
 
-// open builds the client from the hop alone. The SDK's own configuration is not read: a container
-// action gets whatever earlier steps exported, and AWS_ENDPOINT_URL_STS, AWS_PROFILE or
-// AWS_CONFIG_FILE would send the token elsewhere or change who is asking.
-func (h Hop) open(ctx context.Context) (*client, error) {
-	c := &client{hop: h}
-	endpoint := h.Endpoint
-	if endpoint == nil {
-		resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: aws.String(h.Region)})
-		if err != nil {
-			return nil, &Error{Stage: StageHub, Role: h.Hub.String(), Err: fmt.Errorf("resolving the STS endpoint of %s: %w", h.Region, err)}
-		}
-		endpoint = &resolved.URI
+// open builds the client from the plan alone. The SDK's own configuration is not read: a container action gets
+// whatever earlier steps exported, and AWS_ENDPOINT_URL_STS, AWS_PROFILE or AWS_CONFIG_FILE would send the token
+// elsewhere or change the caller's identity.
+func open(ctx context.Context, plan Plan, network transport.Network, hooks Hooks) (*client, error) {
+	c := &client{plan: plan, hooks: hooks, slots: make(chan struct{}, maxConcurrent)}
+	for i := range c.tokens {
+		c.tokens[i] = sync.OnceValues(func() (Secret, *Error) { return c.token(ctx) })
 	}
-	c.conn = openConnection(ctx, endpoint, h.Proxy, h.Roots)
+	endpoint, err := plan.endpoint(ctx)
+	if err != nil {
+		return nil, &Error{Stage: StageHub, Role: plan.Hub.String(), Err: err}
+	}
+	c.conn = network.Connect(ctx, endpoint, maxConcurrent)
 	c.options = sts.Options{
-		Region:       h.Region,
+		Region:       plan.Region,
 		BaseEndpoint: aws.String(endpoint.String()),
-		HTTPClient:   c.conn.client,
+		HTTPClient:   c.conn.Client,
 		AppID:        "hubspoke-chain", // names this tool in CloudTrail's userAgent
 	}
 	return c, nil
 }
 
-func (c *client) close() { c.conn.close() }
-
-// newRetryer retries what the SDK retries and two things more, but no certificate that is not believed and no
-// proxy that forbids. Each call has one of its own: the SDK's bucket of
-// retry tokens is for one caller that runs on and on, and a hundred spokes would empty it at the first
-// burst of throttling.
-func newRetryer(attempts int) *retry.Standard {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = attempts
-		ours := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			// The same server shows the same certificate again.
-			var certificate *tls.CertificateVerificationError
-			if errors.As(err, &certificate) {
-				return aws.FalseTernary
-			}
-			var proxy *proxyError // what a proxy forbids, or wants a password for, it will not allow the next time
-			if errors.As(err, &proxy) && proxy.status < http.StatusInternalServerError {
-				return aws.FalseTernary
-			}
-			// STS could not fetch GitHub's keys: passes by itself, and is the usual flake of this call.
-			// Every other InvalidIdentityToken is final. The code alone does not tell them apart.
-			var api smithy.APIError
-			if errors.As(err, &api) && api.ErrorCode() == "InvalidIdentityToken" && strings.HasPrefix(api.ErrorMessage(), "Couldn't retrieve verification key") {
-				return aws.TrueTernary
-			}
-			// An answer cut short is a lost connection, though the SDK meets it while decoding.
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				return aws.TrueTernary
-			}
-			return aws.UnknownTernary
-		})
-		o.Retryables = append([]retry.IsErrorRetryable{ours}, o.Retryables...) // the first that knows decides
-	})
-}
-
-// ThrottleDelay is the wait behind an attempt that AWS throttled, counted from 1, for a random number from 0 to 1:
-// 2^attempt seconds and a random part of as much again, which is 2 to 4, 4 to 8, 8 to 16, and 16 to 32 from attempt 4
-// on. The SDK's own waits, anything from nothing to 2^(attempt-1), bring fewer jobs through a minute in which many ask at
-// once, with more requests: docs/fleet.md.
-func ThrottleDelay(attempt int, random float64) time.Duration {
-	return time.Duration((1 + random) * float64(time.Second<<min(attempt, 4)))
-}
-
-// reportingRetryer is the SDK's standard retryer that waits longer when AWS throttles, and tells of each wait.
-type reportingRetryer struct {
-	*retry.Standard
-	until  time.Time // when the step ends; zero when nothing ends it
-	report func(err error, attempt int, wait time.Duration)
-}
-
-// RetryDelay gives the wait before the next attempt; attempt counts from 1. A wait that the step would not outlive is
-// not begun: the call ends with its own error, which says what went wrong, where the step's limit would not.
-func (r reportingRetryer) RetryDelay(attempt int, err error) (time.Duration, error) {
-	wait, noWait := r.Standard.RetryDelay(attempt, err)
-	if noWait != nil {
-		return 0, noWait
+// endpoint returns the URL of the plan's endpoint or else of the region's.
+func (p Plan) endpoint(ctx context.Context) (*url.URL, error) {
+	if p.Endpoint != "" {
+		return transport.ParseEndpoint(p.Endpoint)
 	}
-	if retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary {
-		wait = ThrottleDelay(attempt, rand.Float64())
+	resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: aws.String(p.Region)})
+	if err != nil {
+		return nil, fmt.Errorf("resolving the STS endpoint of %s: %w", p.Region, err)
 	}
-	if !r.until.IsZero() && time.Until(r.until) < wait {
-		return 0, err
-	}
-	r.report(err, attempt, wait)
-	return wait, nil
+	return &resolved.URI, nil
 }
 
-// call gives the options of one call, whose retries are told as that call's.
-func (c *client) call(ctx context.Context, stage Stage, role ARN) sts.Options {
-	options := c.options
-	until, _ := ctx.Deadline()
-	options.Retryer = reportingRetryer{newRetryer(c.hop.MaxAttempts), until, func(err error, attempt int, wait time.Duration) {
-		c.retrying(c.stsError(ctx, stage, role, err), attempt, wait)
-	}}
-	return options
-}
+func (c *client) close() { c.conn.Close() }
 
 func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	if c.hop.Retrying != nil {
-		c.hop.Retrying(err, attempt, wait)
+	c.hooking.Lock()
+	defer c.hooking.Unlock()
+	if c.hooks.Retrying != nil {
+		c.hooks.Retrying(err, attempt, wait)
 	}
 }
 
-// assumeHub trades the token for the hub's session, which is good for the spokes of this hop only. AWS packs the
-// policy that says so, and has a limit of its own for what comes out, which it does not publish: where that is
-// exceeded, a policy of half the length is tried, down to minRoom, as far as there is one that differs.
-func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) {
+// token requests an ID token.
+func (c *client) token(ctx context.Context) (Secret, *Error) {
 	start := time.Now()
-	var tried string
-	var failure *Error
-	for room := MaxPolicy; room >= minRoom; room /= 2 {
-		policy := HubPolicy(c.hop.Spokes, room)
-		if policy == tried {
-			continue
+	value, err := c.requestToken(ctx)
+	if err != nil {
+		return Secret{}, &Error{Stage: StageToken, Err: err}
+	}
+	c.mask(value)
+	c.reached(StageToken, Session{}, start)
+	return NewSecret(value), nil
+}
+
+func (c *client) requestToken(ctx context.Context) (string, error) {
+	c.hooking.Lock() // the second request may run beside calls for other batches
+	defer c.hooking.Unlock()
+	return c.hooks.Token(ctx, c.plan.Audience)
+}
+
+func (c *client) tags() []Tag {
+	c.hooking.Lock()
+	defer c.hooking.Unlock()
+	if c.hooks.Tags == nil {
+		return c.plan.Tags
+	}
+	return c.hooks.Tags()
+}
+
+// assumeHub exchanges the token for a hub session that is for these spokes only. ID tokens live five minutes, so one
+// may expire while the call is being retried; then another is requested, once for all batches, unless retries are off.
+func (c *client) assumeHub(ctx context.Context, roles []ARN, start time.Time) (Session, *Error) {
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
+	for request := 1; ; request++ {
+		token, failure := c.tokens[request-1]()
+		if failure != nil {
+			return Session{}, failure
 		}
-		var s Session
-		if s, failure = c.assumeHubWith(ctx, token, policy); failure == nil {
+		s, failure := c.assumeHubWith(ctx, token, roles)
+		if failure == nil {
 			c.reached(StageHub, s, start)
 			return s, nil
 		}
-		if !failure.HasCode("PackedPolicyTooLarge") {
-			break
+		if request >= min(len(c.tokens), c.plan.MaxAttempts) || !failure.HasCode("ExpiredToken") {
+			return Session{}, failure
 		}
-		tried = policy
+		c.retrying(failure, request, 0)
 	}
-	return Session{}, failure
 }
 
-func (c *client) assumeHubWith(ctx context.Context, token Secret, policy string) (Session, *Error) {
-	out, err := sts.New(c.call(ctx, StageHub, c.hop.Hub)).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn:          aws.String(c.hop.Hub.String()),
-		RoleSessionName:  aws.String(c.hop.SessionName),
+func (c *client) assumeHubWith(ctx context.Context, token Secret, roles []ARN) (Session, *Error) {
+	out, err := sts.New(c.call(ctx, StageHub, c.plan.Hub)).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(c.plan.Hub.String()),
+		RoleSessionName:  aws.String(c.plan.SessionName),
 		WebIdentityToken: aws.String(token.Reveal()),
 		DurationSeconds:  aws.Int32(int32(HubDuration.Seconds())),
-		Policy:           aws.String(policy),
+		Policy:           aws.String(HubPolicy(roles)),
 	})
 	if err != nil {
-		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
+		return Session{}, c.stsError(ctx, StageHub, c.plan.Hub, err)
 	}
-	s, err := c.session(c.hop.Hub, out.AssumedRoleUser, out.Credentials)
+	s, err := c.session(c.plan.Hub, out.AssumedRoleUser, out.Credentials)
 	if err != nil {
-		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
+		return Session{}, c.stsError(ctx, StageHub, c.plan.Hub, err)
 	}
-	s.Policy = policy
+	for _, spoke := range c.plan.Spokes {
+		if slices.Contains(roles, spoke) {
+			s.Spokes++
+		}
+	}
 	return s, nil
 }
 
 // assumeSpoke assumes one spoke role as the hub. When AWS finds the tags too large, the droppable
 // ones are left out and the call is made once more.
-func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags []Tag) (Session, *Error) {
+func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke ARN, tags []Tag) (Session, *Error) {
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
 	start := time.Now()
-	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke.Role)))
+	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke)))
 	out, err := api.AssumeRole(ctx, c.spokeInput(spoke, tags))
-	if err != nil && c.stsError(ctx, StageSpoke, spoke.Role, err).HasCode("PackedPolicyTooLarge") {
+	if err != nil && c.stsError(ctx, StageSpoke, spoke, err).HasCode("PackedPolicyTooLarge") {
 		kept, dropped := splitDroppable(tags)
 		if len(dropped) > 0 {
 			c.dropped(spoke, dropped)
@@ -201,13 +164,13 @@ func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags
 		}
 	}
 	if err != nil {
-		return Session{}, c.stsError(ctx, StageSpoke, spoke.Role, err)
+		return Session{}, c.stsError(ctx, StageSpoke, spoke, err)
 	}
-	s, err := c.session(spoke.Role, out.AssumedRoleUser, out.Credentials)
+	s, err := c.session(spoke, out.AssumedRoleUser, out.Credentials)
 	if err != nil {
-		return Session{}, c.stsError(ctx, StageSpoke, spoke.Role, err)
+		return Session{}, c.stsError(ctx, StageSpoke, spoke, err)
 	}
-	s.Tags, s.Policy = tags, spoke.Policy
+	s.Tags = tags
 	c.reached(StageSpoke, s, start)
 	return s, nil
 }
@@ -225,22 +188,22 @@ func as(s Session, options sts.Options) sts.Options {
 	return options
 }
 
-func (c *client) spokeInput(spoke Spoke, tags []Tag) *sts.AssumeRoleInput {
+func (c *client) spokeInput(spoke ARN, tags []Tag) *sts.AssumeRoleInput {
 	in := &sts.AssumeRoleInput{
-		RoleArn:         aws.String(spoke.Role.String()),
-		RoleSessionName: aws.String(c.hop.SessionName),
-		DurationSeconds: aws.Int32(int32(spoke.Duration.Seconds())),
-		SourceIdentity:  optional(spoke.SourceIdentity),
-		ExternalId:      optional(spoke.ExternalID),
-		Policy:          optional(spoke.Policy),
+		RoleArn:         aws.String(spoke.String()),
+		RoleSessionName: aws.String(c.plan.SessionName),
+		DurationSeconds: aws.Int32(int32(c.plan.DurationSeconds)),
+		SourceIdentity:  optional(c.plan.SourceIdentity),
+		ExternalId:      optional(c.plan.ExternalID),
+		Policy:          optional(c.plan.Policy),
 	}
-	for _, arn := range spoke.PolicyARNs {
+	for _, arn := range c.plan.PolicyARNs {
 		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(arn)})
 	}
 	for _, tag := range tags {
 		in.Tags = append(in.Tags, types.Tag{Key: aws.String(tag.Key), Value: aws.String(tag.Value)})
 		// AWS refuses a transitive key that is not among the tags, and a value that is empty is not sent.
-		if slices.ContainsFunc(spoke.TransitiveTagKeys, func(k string) bool { return strings.EqualFold(k, tag.Key) }) {
+		if slices.ContainsFunc(c.plan.TransitiveTagKeys, func(k string) bool { return strings.EqualFold(k, tag.Key) }) {
 			in.TransitiveTagKeys = append(in.TransitiveTagKeys, tag.Key)
 		}
 	}
@@ -270,18 +233,18 @@ func splitDroppable(tags []Tag) (kept []Tag, dropped []string) {
 // role are compared with what was asked for.
 func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *types.Credentials) (Session, error) {
 	if user == nil || credentials == nil || credentials.Expiration == nil {
-		return Session{}, &answerError{"the answer lacks the role's session or its credentials"}
+		return Session{}, wrongResponse("the response lacks the role's session or its credentials")
 	}
 	id, key, token := aws.ToString(credentials.AccessKeyId), aws.ToString(credentials.SecretAccessKey), aws.ToString(credentials.SessionToken)
-	if !AccessKeyID.Holds(id) || !KeyMaterial.Holds(key) || !KeyMaterial.Holds(token) {
-		return Session{}, &answerError{"the answer's credentials are not of the form that AWS uses"}
+	if !AccessKeyID.Matches(id) || !KeyMaterial.Matches(key) || !KeyMaterial.Matches(token) {
+		return Session{}, wrongResponse("the credentials in the response do not have the form that AWS uses")
 	}
 	c.mask(id, key, token)
-	if want, got := role.Session(c.hop.SessionName), aws.ToString(user.Arn); got != want {
-		return Session{}, &answerError{fmt.Sprintf("the answer is for %q, which is not %s", clip(c.redact(got), maxCode), want)}
+	if want, got := role.Session(c.plan.SessionName), aws.ToString(user.Arn); got != want {
+		return Session{}, wrongResponse("the response is for %q instead of %s", plain.Shorten(c.redact(got), maxCode), want)
 	}
 	if !credentials.Expiration.After(time.Now()) {
-		return Session{}, &answerError{fmt.Sprintf("the credentials expired at %s already (is this machine's clock right?)", credentials.Expiration.UTC().Format(time.RFC3339))}
+		return Session{}, &responseError{transport.ClockSkew, "the credentials expired at " + credentials.Expiration.UTC().Format(time.RFC3339) + " already (is the runner's clock right?)"}
 	}
 	return Session{Role: role, ARN: aws.ToString(user.Arn), Credentials: Credentials{
 		AccessKeyID:     NewSecret(id),
@@ -293,10 +256,10 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 
 // mask hides values in the log, and keeps them to take them out of error texts.
 func (c *client) mask(values ...string) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
+	c.hooking.Lock()
+	defer c.hooking.Unlock()
 	for _, value := range values {
-		c.hop.Mask(value)
+		c.hooks.Mask(value)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -316,18 +279,18 @@ func (c *client) redact(text string) string {
 	return text
 }
 
-func (c *client) dropped(spoke Spoke, keys []string) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	if c.hop.Dropped != nil {
-		c.hop.Dropped(spoke, keys)
+func (c *client) dropped(spoke ARN, keys []string) {
+	c.hooking.Lock()
+	defer c.hooking.Unlock()
+	if c.hooks.Dropped != nil {
+		c.hooks.Dropped(spoke, keys)
 	}
 }
 
 func (c *client) reached(stage Stage, s Session, start time.Time) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	if c.hop.Reached != nil {
-		c.hop.Reached(stage, s, time.Since(start))
+	c.hooking.Lock()
+	defer c.hooking.Unlock()
+	if c.hooks.Reached != nil {
+		c.hooks.Reached(stage, s, time.Since(start))
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
 // maxToken is the length that AWS STS takes, in bytes: WebIdentityToken in the API's model.
@@ -16,24 +16,19 @@ const maxToken = 20000
 // maxTime is the first second of the year 10000, past what RFC 3339 can write.
 const maxTime = 253402300800
 
-// Claims are what a token says of its job. They are read without verifying the signature: AWS does
+// Claims are the claims of a token about its job. They are read without verifying the signature: AWS does
 // that. Use them for tags and messages only, and defuse them before printing.
 type Claims struct {
 	Subject  string
 	Issuer   string
 	Audience []string
-	Expires  time.Time // zero when the token does not say
+	Expires  time.Time // zero when the token has no exp
 
 	all map[string]any
 }
 
 // jwt is three parts of base64url; the form is checked so that a mask of the whole token is one line.
-var jwt = lazily(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
-
-// lazily compiles an expression when it is first used: a program that hands out kept credentials reads no token.
-func lazily(expression string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
-}
+var jwt = pattern.Lazy(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
 
 // ParseClaims reads the claims of a JWT of at most 20,000 bytes.
 func ParseClaims(token string) (Claims, error) {
@@ -70,8 +65,8 @@ func ParseClaims(token string) (Claims, error) {
 	return c, nil
 }
 
-// RequestExpires tells when the runner's request token, ACTIONS_ID_TOKEN_REQUEST_TOKEN, ends, and with it the
-// time in which tokens can be minted. GitHub promises no form for it: false when it is not a JWT with an exp.
+// RequestExpires returns when the runner's request token, ACTIONS_ID_TOKEN_REQUEST_TOKEN, expires: after that no token
+// can be requested. GitHub documents no form for it: false when it is not a JWT with an exp.
 func RequestExpires(token string) (time.Time, bool) {
 	claims, err := ParseClaims(token)
 	return claims.Expires, err == nil && !claims.Expires.IsZero()
@@ -83,24 +78,24 @@ func (c Claims) Get(name string) string {
 	return s
 }
 
-// Form is the shape of a subject.
-type Form string
+// SubjectForm is the form of a subject.
+type SubjectForm string
 
 // The forms of GitHub's subjects. Immutable ones carry the ids of owner and repository behind an
 // @: for github.com repositories created, renamed or transferred since 2026-07-15, or opted in.
 const (
-	Legacy     Form = "legacy"     // repo:OWNER/REPO:...
-	Immutable  Form = "immutable"  // repo:OWNER@OWNER-ID/REPO@REPO-ID:...
-	Customized Form = "customized" // another order or choice of claims
+	Legacy     SubjectForm = "legacy"     // repo:OWNER/REPO:...
+	Immutable  SubjectForm = "immutable"  // repo:OWNER@OWNER-ID/REPO@REPO-ID:...
+	Customized SubjectForm = "customized" // another order or choice of claims
 )
 
 var (
-	immutableSubject = lazily(`^repo:[^/:@]+@[0-9]+/[^/:@]+@[0-9]+:`)
-	legacySubject    = lazily(`^repo:[^/:@]+/[^/:@]+:`)
+	immutableSubject = pattern.Lazy(`^repo:[^/:@]+@[0-9]+/[^/:@]+@[0-9]+:`)
+	legacySubject    = pattern.Lazy(`^repo:[^/:@]+/[^/:@]+:`)
 )
 
-// Form tells the form of the subject.
-func (c Claims) Form() Form {
+// SubjectForm returns the form of the subject.
+func (c Claims) SubjectForm() SubjectForm {
 	switch {
 	case immutableSubject().MatchString(c.Subject):
 		return Immutable

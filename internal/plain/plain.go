@@ -54,3 +54,15 @@ func Shorten(s string, limit int) string {
 	}
 	return fmt.Sprintf("%s... (%d bytes)", s[:end], len(s))
 }
+
+// MaxQuoted is the longest value that Quote shows, in bytes.
+const MaxQuoted = 300
+
+// Quote returns a value between double quotes. One that is too long to show is only counted: it may be a secret in the
+// wrong place, and the runner's mask does not recognize a part of it.
+func Quote(s string) string {
+	if len(s) > MaxQuoted {
+		return fmt.Sprintf("a value of %d bytes", len(s))
+	}
+	return `"` + s + `"`
+}
