@@ -16,12 +16,12 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
-	"golang.org/x/net/http/httpproxy"
 
 	"github.com/org/hubspoke-chain/internal/diagnose"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
 	"github.com/org/hubspoke-chain/internal/plain"
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
 // Options are what a step needs beside its environment.
@@ -46,8 +46,9 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 			problems = append(problems, "unset-current-credentials: "+err.Error())
 		}
 	}
-	expired := fmt.Errorf("the step's %d s are up (action-timeout-s): %w", int(in.timeout.Seconds()), context.DeadlineExceeded)
-	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, expired)
+	timeout := in.plan.Timeout()
+	expired := fmt.Errorf("the step timed out after %d s (action-timeout-s): %w", in.plan.TimeoutSeconds, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, expired)
 	defer cancel()
 	s := step{in: in, options: o, getenv: getenv, out: out, log: log, start: time.Now()}
 	if len(problems) == 0 {
@@ -56,7 +57,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 	if len(problems) > 0 {
 		s.disable()
 		log.failure(problems)
-		log.line("Nothing was asked of GitHub or AWS, and nothing was exported.")
+		log.line("No request was sent to GitHub or AWS, and nothing was exported.")
 		return 1
 	}
 
@@ -90,33 +91,23 @@ func (s *step) hop(ctx context.Context) error {
 	if s.in.unsetCurrent {
 		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank from now on")
 	}
-	h := hop.Hop{
-		Token:       s.token,
-		Mask:        s.log.AddMask,
-		Export:      s.export,
-		Audience:    s.in.audience,
-		Hub:         s.in.hub,
-		SessionName: s.in.sessionName,
-		Region:      s.in.region,
-		Endpoint:    s.in.endpoint,
-		Proxy:       s.proxy(),
-		Roots:       s.in.roots,
-		MaxAttempts: s.in.attempts,
-		Spokes:      s.hopSpokes(),
-		Reached:     s.reached,
-		Retrying:    func(err *hop.Error, attempt int, wait time.Duration) { s.retrying(err, attempt, wait) },
-		Dropped:     s.dropped,
+	hooks := hop.Hooks{
+		Token:    s.token,
+		Mask:     s.log.AddMask,
+		Export:   s.export,
+		Reached:  s.reached,
+		Retrying: func(err *hop.Error, attempt int, wait time.Duration) { s.retrying(err, attempt, wait) },
+		Dropped:  s.dropped,
 	}
 	if !s.in.skipTagging {
-		h.Tags = s.tags
+		hooks.Tags = s.tags
 	}
-	return hop.Run(ctx, h)
+	return hop.Run(ctx, s.in.plan, s.in.network, hooks)
 }
 
-// token mints the ID token and keeps its claims, for the tags and for what is told.
+// token requests the ID token and keeps its claims, for the tags, the log and the explanation of a failure.
 func (s *step) token(ctx context.Context, audience string) (string, error) {
-	minter := idtoken.New(s.getenv, s.proxy(), s.in.roots, s.in.attempts, s.retrying)
-	token, err := minter.Mint(ctx, audience)
+	token, err := idtoken.New(s.getenv, s.in.network, s.in.plan.MaxAttempts, s.retrying).Request(ctx, audience)
 	if err != nil {
 		return "", err
 	}
@@ -124,24 +115,16 @@ func (s *step) token(ctx context.Context, audience string) (string, error) {
 	return token, err
 }
 
-// tags are the session tags of the step, once the token is minted.
+// tags returns the session tags, once the token has been requested.
 func (s *step) tags() []hop.Tag {
-	return SessionTags(s.claims.Get, s.getenv, s.in.customTags, s.in.transitiveTagKeys)
-}
-
-func (s *step) proxy() func(*url.URL) (*url.URL, error) {
-	if s.in.proxy == nil {
-		return func(*url.URL) (*url.URL, error) { return nil, nil }
-	}
-	config := httpproxy.Config{HTTPSProxy: s.in.proxy.String(), NoProxy: s.in.noProxy}
-	return config.ProxyFunc()
+	return SessionTags(s.claims.Get, s.getenv, s.in.plan.Tags, s.in.plan.TransitiveTagKeys)
 }
 
 // export hands the sessions to the later steps, all of it in one write for each file.
 func (s *step) export(sessions []hop.Session) error {
 	env, output, state := commandFile{env: "GITHUB_ENV"}, commandFile{env: "GITHUB_OUTPUT"}, commandFile{env: "GITHUB_STATE"}
 	if s.in.exportEnv {
-		env.pairs = credentialEnv(sessions[0], s.in.region)
+		env.pairs = credentialEnv(sessions[0], s.in.plan.Region)
 	}
 	if s.in.profiles() {
 		if err := s.writeProfiles(sessions); err != nil {
@@ -168,7 +151,7 @@ func (s *step) export(sessions []hop.Session) error {
 func (s *step) exported(env []pair, sessions []hop.Session) {
 	if s.in.several {
 		for i, session := range sessions {
-			s.log.stage("spoke", "%s, %s, as profile %s", session.ARN, tagCount(session.Tags), s.in.spokes[i].profile)
+			s.log.stage("spoke", "%s, %s, as profile %s", session.ARN, tagCount(session.Tags), s.in.destinations[i].profile)
 		}
 	}
 	var set []string
@@ -208,12 +191,12 @@ func (s *step) explain(err error) {
 		failures = several.Unwrap()
 	}
 	if s.in.several && s.assumed > 0 {
-		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.spokes))
+		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.plan.Spokes))
 	}
 	var told []diagnose.Explanation
 	var causes []string
 	for _, failure := range failures {
-		x := diagnose.Explain(failure, s.run(failure))
+		x := diagnose.Explain(failure, s.planAsSent(), s.claims, s.job())
 		causes = append(causes, x.Cause)
 		if !slices.ContainsFunc(told, func(t diagnose.Explanation) bool { return sameReasons(t, x) }) {
 			told = append(told, x)
@@ -237,36 +220,21 @@ func sameReasons(a, b diagnose.Explanation) bool {
 	return a.Certain == b.Certain && slices.EqualFunc(a.Causes, b.Causes, func(a, b diagnose.Cause) bool { return a.Title == b.Title })
 }
 
-// run is what is known of this run for the explanation of a failure.
-func (s *step) run(failure error) diagnose.Run {
-	spoke := s.in.spokes[0].role
-	var failed *hop.Error
-	if errors.As(failure, &failed) {
-		for _, other := range s.in.spokes {
-			if other.role.String() == failed.Role {
-				spoke = other.role
-			}
-		}
+// job is what the environment says about the job, for the explanation of a failure.
+func (s *step) job() diagnose.Job {
+	return diagnose.Job{
+		Event: s.getenv("GITHUB_EVENT_NAME"), Actor: s.getenv("GITHUB_ACTOR"), Repository: s.getenv("GITHUB_REPOSITORY"),
+		RunID: s.getenv("GITHUB_RUN_ID"), Head: head(s.getenv), Proxy: s.in.network.ProxyHost(),
 	}
-	run := diagnose.Run{
-		Hub: s.in.hub, Spoke: spoke, Spokes: len(s.in.spokes), Region: s.in.region, Audience: s.in.audience, Claims: s.claims,
-		SessionName: s.in.sessionName, Duration: s.in.duration, TransitiveTagKeys: s.in.transitiveTagKeys,
-		SourceIdentity: s.in.sourceIdentity, ExternalID: s.in.externalID != "",
-		InlinePolicy: s.in.sessionPolicy != "", ManagedPolicies: len(s.in.policyARNs) > 0,
-		Attempts: s.in.attempts, Timeout: s.in.timeout,
-		Event: s.getenv("GITHUB_EVENT_NAME"), Actor: s.getenv("GITHUB_ACTOR"),
-		Repository: s.getenv("GITHUB_REPOSITORY"), ID: s.getenv("GITHUB_RUN_ID"), Head: head(s.getenv),
-	}
-	if s.in.endpoint != nil {
-		run.Endpoint = s.in.endpoint.Host
-	}
-	if s.in.proxy != nil {
-		run.Proxy = s.in.proxy.Host // without the password
-	}
+}
+
+// planAsSent returns the plan with the tags that are sent, which depend on the token.
+func (s *step) planAsSent() hop.Plan {
+	plan := s.in.plan
 	if !s.in.skipTagging {
-		run.Tags = s.tags()
+		plan.Tags = s.tags()
 	}
-	return run
+	return plan
 }
 
 // maxEvent is how much of the event's payload is read, in bytes. GitHub's webhooks end at 25 MB, and those
@@ -314,8 +282,8 @@ func checkRunner(getenv func(string) string, profiles bool) []string {
 	}
 	const name = "ACTIONS_ID_TOKEN_REQUEST_URL"
 	if value := getenv(name); value != "" {
-		if u, err := url.Parse(value); err != nil || u.Host == "" || !hop.Confidential(u) {
-			problems = append(problems, fmt.Sprintf("%s: %s is not an https URL (http is for loopback only)", name, quote(value)))
+		if u, err := url.Parse(value); err != nil || u.Host == "" || !transport.Confidential(u) {
+			problems = append(problems, fmt.Sprintf("%s: %s is not an https URL (http is for loopback only)", name, plain.Quote(value)))
 		}
 	}
 	return problems
@@ -335,11 +303,11 @@ func maskInputs(log log, in inputs) {
 }
 
 func (s *step) notices() {
-	if s.in.duration < s.in.askedDuration {
-		s.log.notice(fmt.Sprintf("role-duration-seconds: %d is capped at %d, AWS's limit for a session assumed from another one; to go on past the hour, set auto-refresh or use this action again",
-			int(s.in.askedDuration.Seconds()), int(s.in.duration.Seconds())))
+	if s.in.plan.DurationSeconds < s.in.askedDuration {
+		s.log.notice(fmt.Sprintf("role-duration-seconds: %d is capped at %d, AWS's limit for role chaining; to continue after the hour, set auto-refresh or use this action again",
+			s.in.askedDuration, s.in.plan.DurationSeconds))
 	}
-	if s.in.skipTagging && len(s.in.customTags)+len(s.in.transitiveTagKeys) > 0 {
+	if s.in.skippedTags {
 		s.log.notice("custom-tags and transitive-tag-keys are not sent because role-skip-session-tagging is true")
 	}
 	for _, name := range profileVariables {
@@ -353,11 +321,11 @@ func (s *step) notices() {
 func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration) {
 	switch stage {
 	case hop.StageToken:
-		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
+		s.log.stage("token", "%s (%s subject) for %s, in %s", shorten(s.claims.Subject), s.claims.SubjectForm(), shorten(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
 		s.hubs++
 		s.covered += session.Spokes
-		if s.covered < len(s.in.spokes) { // one line for all sessions
+		if s.covered < len(s.in.plan.Spokes) { // one line for all sessions
 			return
 		}
 		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(), elapsed(took))
@@ -371,33 +339,16 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 }
 
 func (s *step) retrying(err error, attempt int, wait time.Duration) {
-	s.log.stage("retry", "%s; attempt %d of %d follows in %s", clip(err.Error()), attempt+1, s.in.attempts, elapsed(wait))
+	s.log.stage("retry", "%s; retrying in %s (attempt %d of %d)", shorten(err.Error()), elapsed(wait), attempt+1, s.in.plan.MaxAttempts)
 }
 
-func (s *step) dropped(spoke hop.Spoke, keys []string) {
-	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke.Role, strings.Join(keys, ", ")))
-}
-
-// hopSpokes are the spokes as the hop takes them.
-func (s *step) hopSpokes() []hop.Spoke {
-	var spokes []hop.Spoke
-	for _, spoke := range s.in.spokes {
-		spokes = append(spokes, hop.Spoke{
-			Role:              spoke.role,
-			Duration:          s.in.duration,
-			TransitiveTagKeys: s.in.transitiveTagKeys,
-			SourceIdentity:    s.in.sourceIdentity,
-			ExternalID:        s.in.externalID,
-			Policy:            s.in.sessionPolicy,
-			PolicyARNs:        s.in.policyARNs,
-		})
-	}
-	return spokes
+func (s *step) dropped(spoke hop.ARN, keys []string) {
+	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke, strings.Join(keys, ", ")))
 }
 
 // narrowed describes what the hub's sessions are for.
 func (s *step) narrowed() string {
-	n, sessions := len(s.in.spokes), ""
+	n, sessions := len(s.in.plan.Spokes), ""
 	if s.hubs > 1 {
 		sessions = fmt.Sprintf(", in %d sessions", s.hubs)
 	}

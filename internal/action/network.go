@@ -1,6 +1,7 @@
 package action
 
 import (
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/url"
@@ -9,63 +10,69 @@ import (
 	"strings"
 
 	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/plain"
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
-// network reads how GitHub and AWS are reached.
-func (r *reader) network(in *inputs) {
-	in.proxy, in.proxyPasswords = r.proxy()
-	if in.proxy != nil && r.get("http-proxy") != "" {
-		in.givenProxy = in.proxy.String()
+// reach reads how GitHub and AWS are reached.
+func (r *reader) reach(in *inputs) {
+	in.plan.Endpoint = r.get("sts-endpoint")
+	in.plan.NoProxy = r.get("no-proxy")
+	proxy := r.proxy(in)
+	in.network = transport.NewNetwork(proxy, r.or(in.plan.NoProxy, "NO_PROXY", "no_proxy"), r.roots(in))
+}
+
+// proxy reads the proxy. The plan has that of the input, which auto-refresh writes to disk, without a password.
+func (r *reader) proxy(in *inputs) *url.URL {
+	name, value := "http-proxy", r.get("http-proxy")
+	given := value != ""
+	if !given {
+		name, value = transport.FromEnv(r.getenv, "HTTPS_PROXY", "https_proxy")
 	}
-	in.givenNoProxy = r.get("no-proxy")
-	in.noProxy = r.or(in.givenNoProxy, "NO_PROXY", "no_proxy")
-	if _, has := in.password(); in.autoRefresh && in.givenProxy != "" && has {
-		r.problem("http-proxy", "its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place")
+	if value == "" {
+		return nil
 	}
-	r.roots(in)
-	if value := r.get("sts-endpoint"); value != "" {
-		endpoint, err := hop.ParseEndpoint(value)
-		if err != nil {
-			r.refused("sts-endpoint", value, err)
+	u, err := transport.ParseProxy(value)
+	if err != nil {
+		r.problem(name, "%s", err)
+		return nil
+	}
+	in.proxyPasswords = proxyPasswords(value, u)
+	if _, has := u.User.Password(); given && has && in.autoRefresh {
+		r.problem("http-proxy", "auto-refresh would have to write its password to disk; set the variable HTTPS_PROXY of the job instead")
+	}
+	if given {
+		plan := *u
+		if u.User != nil {
+			plan.User = url.User(u.User.Username())
 		}
-		in.endpoint = endpoint
-		r.endpointRegion(endpoint, in.region)
+		in.plan.Proxy = plan.String()
 	}
+	return u
 }
-
-// password is that of the proxy.
-func (in inputs) password() (password string, set bool) {
-	if in.proxy == nil {
-		return "", false
-	}
-	return in.proxy.User.Password()
-}
-
-// maxCABundle is how much of a file of certificates is read, in bytes. All the authorities that a system believes
-// have some 200 KiB.
-const maxCABundle = 1 << 20
 
 // roots reads ca-bundle, which is a PEM text or the path of one.
-func (r *reader) roots(in *inputs) {
+func (r *reader) roots(in *inputs) *x509.CertPool {
 	value := r.get("ca-bundle")
 	if value == "" {
-		return
+		return nil
 	}
 	text, shown := []byte(value), "the text"
 	if !strings.Contains(value, "-----BEGIN ") {
-		shown = quote(value)
+		shown = plain.Quote(value)
 		var err error
 		if text, err = readCABundle(value); err != nil {
 			r.problem("ca-bundle", "%s: %s (a PEM text, or the path of one below the workspace or the runner's temp directory)", shown, err)
-			return
+			return nil
 		}
 	}
-	roots, err := hop.ParseRoots(text)
+	roots, err := transport.ParseRoots(text)
 	if err != nil {
 		r.problem("ca-bundle", "%s: %s", shown, err)
-		return
+		return nil
 	}
-	in.roots, in.caBundle = roots, string(text)
+	in.caBundle = string(text)
+	return roots
 }
 
 func readCABundle(path string) ([]byte, error) {
@@ -73,51 +80,20 @@ func readCABundle(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no such file in this container")
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxCABundle {
-		return nil, fmt.Errorf("it is not a regular file of at most %d bytes", maxCABundle)
+	if !info.Mode().IsRegular() || info.Size() > hop.MaxCABundle {
+		return nil, fmt.Errorf("it is not a regular file of at most %d bytes", hop.MaxCABundle)
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be read")
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxCABundle))
+	return io.ReadAll(io.LimitReader(file, hop.MaxCABundle))
 }
 
-// endpointRegion holds an endpoint of AWS to the region that signs for it: another one is refused by
-// AWS as a wrong signature, and only at the second call.
-func (r *reader) endpointRegion(endpoint *url.URL, region string) {
-	if endpoint == nil {
-		return
-	}
-	labels := strings.Split(endpoint.Hostname(), ".")
-	if len(labels) < 3 || labels[0] != "sts" && labels[0] != "sts-fips" || labels[1] == region {
-		return
-	}
-	if _, err := hop.RegionPartition(labels[1]); err == nil {
-		r.problem("sts-endpoint", "%s is the endpoint of %s, but aws-region is %s", quote(endpoint.String()), labels[1], quote(region))
-	}
-}
-
-func (r *reader) proxy() (proxy *url.URL, passwords []string) {
-	name, value := "http-proxy", r.get("http-proxy")
-	if value == "" {
-		name, value = "HTTPS_PROXY", r.or("", "HTTPS_PROXY", "https_proxy")
-	}
-	if value == "" {
-		return nil, nil
-	}
-	u, err := hop.ParseProxy(value)
-	if err != nil {
-		r.problem(name, "%s", err)
-		return nil, nil
-	}
-	return u, proxyPasswords(value, u)
-}
-
-// proxyPasswords gives the password in the forms in which it can turn up: as the proxy gets it, as it
-// was written, and as net/url and a form would write it. The runner derives one more from each of
-// them (Uri.EscapeDataString), and base64.
+// proxyPasswords returns the password in the forms in which it can appear: as the proxy receives it, as it was written,
+// and as net/url and a form would write it. The runner derives one more from each of them (Uri.EscapeDataString), and
+// base64.
 func proxyPasswords(raw string, u *url.URL) []string {
 	_, authority, found := strings.Cut(raw, "://")
 	if !found {

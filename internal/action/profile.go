@@ -16,6 +16,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/credproc"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/profile"
 )
 
@@ -25,7 +26,7 @@ const (
 	credentialsFile = "credentials"
 	programFile     = "hubspoke-chain"
 	caBundleFile    = "ca-bundle.pem"
-	chainSuffix     = ".json"
+	planSuffix      = ".json"
 	folderState     = "folder"                  // the folder's name, in GITHUB_STATE
 	cleanUpVariable = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
 )
@@ -57,27 +58,18 @@ func (s *step) prepare(ctx context.Context) []string {
 	s.files.credentials, err = profile.Existing(s.getenv, "AWS_SHARED_CREDENTIALS_FILE")
 	problem(err)
 	if other := s.getenv("AWS_DEFAULT_PROFILE"); other != "" && s.in.several {
-		problem(fmt.Errorf("spokes: AWS_DEFAULT_PROFILE is %s, which the AWS CLI and boto3 prefer to AWS_PROFILE, and a step cannot unset it; take it out where it is set", quote(other)))
+		problem(fmt.Errorf("spokes: AWS_DEFAULT_PROFILE is %s, which the AWS CLI and boto3 prefer to AWS_PROFILE, and a step cannot unset it; take it out where it is set", plain.Quote(other)))
 	}
-	for _, spoke := range s.in.spokes {
-		if profile.Ambiguous(s.files.config, profile.Config, spoke.profile) || profile.Ambiguous(s.files.credentials, profile.Credentials, spoke.profile) {
-			problem(fmt.Errorf("%s: AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE has the header of a profile set in, at or in %s, and SDKs do not agree on what that means; begin its line with the [", s.profileInput(), quote(spoke.profile)))
+	for _, d := range s.in.destinations {
+		if profile.Ambiguous(s.files.config, profile.Config, d.profile) || profile.Ambiguous(s.files.credentials, profile.Credentials, d.profile) {
+			problem(fmt.Errorf("%s: AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE has the header of a profile set in, at or in %s, and SDKs do not agree on what that means; begin its line with the [", s.profileInput(), plain.Quote(d.profile)))
 		}
-		if profile.Has(s.files.config, profile.Config, spoke.profile) || profile.Has(s.files.credentials, profile.Credentials, spoke.profile) {
-			if !s.in.overwriteProfile && !s.own(spoke.profile) {
-				problem(fmt.Errorf("%s: the profile %s is in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE already; overwrite-aws-profile: true replaces it in what later steps see", s.profileInput(), quote(spoke.profile)))
+		if profile.Has(s.files.config, profile.Config, d.profile) || profile.Has(s.files.credentials, profile.Credentials, d.profile) {
+			if !s.in.overwriteProfile && !s.own(d.profile) {
+				problem(fmt.Errorf("%s: the profile %s is in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE already; overwrite-aws-profile: true replaces it in what later steps see", s.profileInput(), plain.Quote(d.profile)))
 			}
-			s.files.config = profile.Without(s.files.config, profile.Config, spoke.profile)
-			s.files.credentials = profile.Without(s.files.credentials, profile.Credentials, spoke.profile)
-		}
-	}
-	for _, spoke := range s.in.spokes {
-		if !s.in.autoRefresh {
-			break
-		}
-		if err := s.chain(hop.Session{Role: spoke.role}).Check(); err != nil {
-			problem(fmt.Errorf("auto-refresh: %w", err))
-			break // the spokes differ in their role alone
+			s.files.config = profile.Without(s.files.config, profile.Config, d.profile)
+			s.files.credentials = profile.Without(s.files.credentials, profile.Credentials, d.profile)
 		}
 	}
 	if len(problems) > 0 {
@@ -126,7 +118,7 @@ func (s *step) leaveProgram(ctx context.Context) error {
 	command.Dir = s.files.folder.Path // the handle in this path may not outlive what the child does with its own files
 	command.Env = []string{}          // it needs nothing of the step's
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, clip(string(bytes.TrimSpace(out))))
+		return fmt.Errorf("a program does not run in the runner's temp directory: %w %s", err, shorten(string(bytes.TrimSpace(out))))
 	}
 	return nil
 }
@@ -151,26 +143,26 @@ func (s *step) writeProfiles(sessions []hop.Session) error {
 		}
 	}
 	for i, session := range sessions {
-		spoke := s.in.spokes[i]
-		settings := []profile.Setting{{Name: "region", Value: spoke.region}}
+		d := s.in.destinations[i]
+		settings := []profile.Setting{{Name: "region", Value: d.region}}
 		var err error
 		if s.in.autoRefresh {
-			chain := path.Join(s.files.folder.Path, spoke.profile+chainSuffix)
-			if err := s.chain(session).Write(chain); err != nil {
+			plan := path.Join(s.files.folder.Path, d.profile+planSuffix)
+			if err := credproc.Write(plan, s.planOf(session)); err != nil {
 				return err
 			}
-			if err := credproc.Seed(chain, session); err != nil {
+			if err := credproc.Seed(plan, session); err != nil {
 				return err
 			}
-			settings = append(settings, profile.Setting{Name: "credential_process", Value: process(s.files.folder, spoke.profile)})
-		} else if credentials, err = profile.With(credentials, profile.Credentials, spoke.profile,
+			settings = append(settings, profile.Setting{Name: "credential_process", Value: process(s.files.folder, d.profile)})
+		} else if credentials, err = profile.With(credentials, profile.Credentials, d.profile,
 			profile.Setting{Name: "aws_access_key_id", Value: session.Credentials.AccessKeyID.Reveal()},
 			profile.Setting{Name: "aws_secret_access_key", Value: session.Credentials.SecretAccessKey.Reveal()},
 			profile.Setting{Name: "aws_session_token", Value: session.Credentials.SessionToken.Reveal()},
 		); err != nil {
 			return err
 		}
-		if config, err = profile.With(config, profile.Config, spoke.profile, settings...); err != nil {
+		if config, err = profile.With(config, profile.Config, d.profile, settings...); err != nil {
 			return err
 		}
 	}
@@ -187,36 +179,17 @@ func (s *step) writeProfiles(sessions []hop.Session) error {
 // an action's, where one absolute path would be right in one of them only. The AWS CLI and boto3 run it
 // without a shell, so it brings its own.
 func process(f profile.Folder, name string) string {
-	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.FromTemp, programFile, name+chainSuffix)
+	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.FromTemp, programFile, name+planSuffix)
 }
 
-// chain describes how the session was come by, for later steps to do the same.
-func (s *step) chain(session hop.Session) credproc.Chain {
-	c := credproc.Chain{
-		Region:            s.in.region,
-		Hub:               s.in.hub.String(),
-		Spoke:             session.Role.String(),
-		SessionName:       s.in.sessionName,
-		Audience:          s.in.audience,
-		Tags:              session.Tags,
-		DurationSeconds:   int(s.in.duration.Seconds()),
-		TransitiveTagKeys: s.in.transitiveTagKeys,
-		SourceIdentity:    s.in.sourceIdentity,
-		ExternalID:        s.in.externalID,
-		Policy:            s.in.sessionPolicy,
-		PolicyARNs:        s.in.policyARNs,
-		Proxy:             s.in.givenProxy,
-		NoProxy:           s.in.givenNoProxy,
-		MaxAttempts:       s.in.attempts,
-		TimeoutSeconds:    int(s.in.timeout.Seconds()),
-	}
-	if s.in.endpoint != nil {
-		c.Endpoint = s.in.endpoint.String()
-	}
+// planOf returns the plan by which later steps renew a session.
+func (s *step) planOf(session hop.Session) hop.Plan {
+	plan := s.in.plan
+	plan.Spokes, plan.Tags = []hop.ARN{session.Role}, session.Tags
 	if s.in.caBundle != "" {
-		c.CABundle = caBundleFile
+		plan.CABundle = caBundleFile
 	}
-	return c
+	return plan
 }
 
 // profileEnv are the variables by which later steps find the profiles.
@@ -229,16 +202,16 @@ func (s *step) profileEnv(sessions []hop.Session) []pair {
 		{cleanUpVariable, "true"},
 	}
 	if !s.in.several {
-		pairs = append(pairs, pair{"AWS_PROFILE", s.in.spokes[0].profile})
+		pairs = append(pairs, pair{"AWS_PROFILE", s.in.destinations[0].profile})
 		if s.getenv("AWS_DEFAULT_PROFILE") != "" { // which botocore prefers
-			pairs = append(pairs, pair{"AWS_DEFAULT_PROFILE", s.in.spokes[0].profile})
+			pairs = append(pairs, pair{"AWS_DEFAULT_PROFILE", s.in.destinations[0].profile})
 		}
 	}
 	if s.in.exportEnv {
 		return pairs
 	}
 	if !s.in.several {
-		pairs = append(pairs, pair{"AWS_REGION", s.in.region}, pair{"AWS_DEFAULT_REGION", s.in.region})
+		pairs = append(pairs, pair{"AWS_REGION", s.in.plan.Region}, pair{"AWS_DEFAULT_REGION", s.in.plan.Region})
 	}
 	for _, name := range s.stale() {
 		pairs = append(pairs, pair{name, ""})
@@ -286,9 +259,9 @@ func (s *step) profileNotices() {
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		region := s.getenv(name)
-		i := slices.IndexFunc(s.in.spokes, func(s spoke) bool { return s.region != region })
+		i := slices.IndexFunc(s.in.destinations, func(d destination) bool { return d.region != region })
 		if s.in.several && region != "" && i >= 0 {
-			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", name, quote(region), s.in.spokes[i].region, s.in.spokes[i].profile))
+			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", name, plain.Quote(region), s.in.destinations[i].region, s.in.destinations[i].profile))
 		}
 	}
 	if s.in.autoRefresh && s.files.folder.InHome {

@@ -15,22 +15,22 @@ func (s *step) summary(sessions []hop.Session) string {
 	var b strings.Builder
 	spoke := sessions[0]
 	if s.in.several {
-		fmt.Fprintf(&b, "### AWS credentials: %d spokes over %s\n\n", len(sessions), code(s.in.hub.Name))
+		fmt.Fprintf(&b, "### AWS credentials: %d spokes over %s\n\n", len(sessions), code(s.in.plan.Hub.Name))
 	} else {
 		fmt.Fprintf(&b, "### AWS credentials: %s in account %s\n\n", code(spoke.Role.Name), code(spoke.Role.AccountID))
 	}
 	row := func(cells ...string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	row("Chain", "")
 	row("---", "---")
-	row("Subject", code(s.claims.Subject)+" ("+string(s.claims.Form())+")")
-	row("Hub", code(s.in.hub.String()))
+	row("Subject", code(s.claims.Subject)+" ("+string(s.claims.SubjectForm())+")")
+	row("Hub", code(s.in.plan.Hub.String()))
 	if !s.in.several {
 		row("Spoke", code(spoke.Role.String()))
-		if name := s.in.spokes[0].profile; name != "" {
+		if name := s.in.destinations[0].profile; name != "" {
 			row("Profile", code(name))
 		}
 	}
-	row("Session", code(s.in.sessionName))
+	row("Session", code(s.in.plan.SessionName))
 	if s.in.autoRefresh {
 		row("Renews", s.renews())
 	}
@@ -38,17 +38,17 @@ func (s *step) summary(sessions []hop.Session) string {
 	if len(spoke.Tags) == 0 {
 		row("Session tags", "none (role-skip-session-tagging)")
 	} else {
-		row("Session tags", tagList(spoke, s.in.transitiveTagKeys))
+		row("Session tags", tagList(spoke, s.in.plan.TransitiveTagKeys))
 	}
 	if s.in.several {
 		b.WriteString("\n")
 		row("Profile", "Spoke", "Region")
 		row("---", "---", "---")
 		for i, session := range sessions {
-			row(code(s.in.spokes[i].profile), code(session.Role.String()), code(s.in.spokes[i].region))
+			row(code(s.in.destinations[i].profile), code(session.Role.String()), code(s.in.destinations[i].region))
 		}
 	}
-	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", whoseAccounts(s.in.several), cloudTrail(s.in))
+	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", whoseAccounts(s.in.several), cloudTrail(s.in.plan))
 	return b.String()
 }
 
@@ -75,8 +75,8 @@ func tagList(spoke hop.Session, transitive []string) string {
 
 // cloudTrail is the look-up by session name, which both hops and every later call carry. The
 // attributes are JSON because the CLI's short form splits at = and comma, which a name may hold.
-func cloudTrail(in inputs) string {
-	return fmt.Sprintf(`aws cloudtrail lookup-events --region %s --lookup-attributes '[{"AttributeKey":"Username","AttributeValue":"%s"}]'`, in.region, in.sessionName)
+func cloudTrail(plan hop.Plan) string {
+	return fmt.Sprintf(`aws cloudtrail lookup-events --region %s --lookup-attributes '[{"AttributeKey":"Username","AttributeValue":"%s"}]'`, plan.Region, plan.SessionName)
 }
 
 // failureSummary shows the causes, and for each mistake that was told its evidence as a list and what to paste in

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/org/hubspoke-chain/internal/plain"
@@ -14,17 +13,8 @@ const (
 	maxAnnotation = 4000 // the runner cuts an annotation at 4096 characters (actions/runner ExecutionContext.cs)
 )
 
-// quote gives a value from outside in quotes. One that is too long to show is not shown at all: it may be a
-// secret in the wrong input, and the runner's mask does not know a part of it.
-func quote(s string) string {
-	if len(s) > maxShown {
-		return fmt.Sprintf("a value of %d bytes", len(s))
-	}
-	return `"` + s + `"`
-}
-
-// clip shortens s to maxShown bytes.
-func clip(s string) string { return plain.Shorten(s, maxShown) }
+// shorten cuts s to maxShown bytes.
+func shorten(s string) string { return plain.Shorten(s, maxShown) }
 
 // code gives a value as a code span of Markdown, of bounded length.
 func code(s string) string { return span(s, maxShown) }

@@ -12,30 +12,30 @@ import (
 	"github.com/org/hubspoke-chain/internal/hop"
 )
 
-// cache is the file in which the calls of one chain leave what they came to for each other. Of secrets it
-// holds the spoke's credentials, never the hub's nor a token.
+// cache is the file in which the calls of one plan share their results. Its secrets are the spoke's credentials, never
+// the hub's nor a token.
 type cache struct {
-	path  string
-	chain string // the SHA-256 of the chain's file, in hexadecimal
-	arn   string // of the session that the chain leads to
+	path string
+	plan string // the SHA-256 of the plan's file, in hexadecimal
+	arn  string // of the plan's session
 }
 
 // state is what the cache holds.
 type state struct {
 	session *session // nil for none
-	failure *failure // of the last hop; nil when it went well
+	failure *failure // of the last hop; nil when it succeeded
 }
 
 // failure is a hop that failed.
 type failure struct {
-	at    time.Time // when it was written down
-	asker string    // of the call that failed
-	err   *Error
+	at          time.Time // when it was cached
+	environment string    // environmentID of the call that failed
+	err         *Error
 }
 
 // file is the cache's JSON.
 type file struct {
-	Chain   string       `json:"chain"`
+	Plan    string       `json:"plan"`
 	Session *fileSession `json:"session,omitempty"`
 	Failure *fileFailure `json:"failure,omitempty"`
 }
@@ -50,37 +50,36 @@ type fileSession struct {
 }
 
 type fileFailure struct {
-	At    time.Time `json:"at"`
-	Asker string    `json:"asker"`
-	Cause string    `json:"cause"`
-	Hints []string  `json:"hints,omitempty"`
+	At          time.Time `json:"at"`
+	Environment string    `json:"environment"`
+	Cause       string    `json:"cause"`
+	Hints       []string  `json:"hints,omitempty"`
 }
 
-// read gives what the cache holds, without a lock: it is replaced as a whole and never changed. One that
-// cannot be read, is of another chain or holds anything that was not written here counts as empty, and the
-// next one to be written takes its place.
+// read returns what the cache holds, without a lock: it is replaced as a whole and never changed. One that cannot be
+// read, is of another plan or holds anything that was not written here counts as empty, and is replaced.
 func (c cache) read(now time.Time) state {
 	data, err := readFile(c.path)
 	var f file
-	if err != nil || decode(data, &f) != nil || f.Chain != c.chain {
+	if err != nil || decode(data, &f) != nil || f.Plan != c.plan {
 		return state{}
 	}
 	var s state
 	if f.Session != nil {
 		s.session = f.Session.session()
-		if s.session == nil || s.session.arn != c.arn || !s.session.isBelievable(now) {
+		if s.session == nil || s.session.arn != c.arn || !s.session.plausible(now) {
 			return state{}
 		}
 	}
 	if f.Failure != nil && !f.Failure.At.After(now) {
-		s.failure = &failure{f.Failure.At, f.Failure.Asker, newError(f.Failure.Cause, f.Failure.Hints)}
+		s.failure = &failure{f.Failure.At, f.Failure.Environment, newError(f.Failure.Cause, f.Failure.Hints)}
 	}
 	return s
 }
 
-// session is nil when the credentials have not the form that AWS gives them.
+// session returns nil when the credentials do not have the form of AWS's.
 func (f fileSession) session() *session {
-	if !hop.AccessKeyID.Holds(f.AccessKeyID) || !hop.KeyMaterial.Holds(f.SecretAccessKey) || !hop.KeyMaterial.Holds(f.SessionToken) {
+	if !hop.AccessKeyID.Matches(f.AccessKeyID) || !hop.KeyMaterial.Matches(f.SecretAccessKey) || !hop.KeyMaterial.Matches(f.SessionToken) {
 		return nil
 	}
 	return &session{arn: f.ARN, issued: f.Issued, credentials: hop.Credentials{
@@ -91,10 +90,10 @@ func (f fileSession) session() *session {
 	}}
 }
 
-// write replaces the cache; the caller holds the lock. A writer that is killed leaves the old cache as it
-// was, and beside it a file of a name that the next one removes.
+// write replaces the cache; the caller holds the lock. A writer that is killed leaves the old cache as it was, and next
+// to it a file that the next writer removes.
 func (c cache) write(s state) error {
-	f := file{Chain: c.chain}
+	f := file{Plan: c.plan}
 	if s.session != nil {
 		f.Session = &fileSession{
 			ARN:             s.session.arn,
@@ -106,7 +105,7 @@ func (c cache) write(s state) error {
 		}
 	}
 	if s.failure != nil {
-		f.Failure = &fileFailure{s.failure.at.UTC(), s.failure.asker, s.failure.err.Cause, s.failure.err.Hints}
+		f.Failure = &fileFailure{s.failure.at.UTC(), s.failure.environment, s.failure.err.Cause, s.failure.err.Hints}
 	}
 	var data bytes.Buffer
 	encoder := json.NewEncoder(&data)

@@ -34,12 +34,12 @@ func newError(cause string, hints []string) *Error {
 
 func line(text string) string { return plain.Shorten(plain.Defused(text), maxLine) }
 
-// explained gives an explanation as lines. What is to be pasted is left out: the stderr of a credential process
-// is shown inside another tool's error, and the step that has set the chain up explains at length.
+// explained returns an explanation as lines. What is to be pasted is left out: the stderr of a credential process
+// is shown inside another tool's error, and the step that wrote the plan explains a failure in full.
 func explained(x diagnose.Explanation) *Error {
 	var hints []string
 	if len(x.Causes) > 1 {
-		hints = append(hints, "the answer does not tell these causes apart; the likeliest comes first")
+		hints = append(hints, "AWS does not say which of these it was; most likely first")
 	}
 	for i, c := range x.Causes {
 		switch {

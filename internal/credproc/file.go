@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// maxFile is how large a chain or a cache may be, in bytes: 50 tags of the longest that AWS takes have up to
+// maxFile is the size of a plan or a cache, in bytes: 50 tags of the longest that AWS takes have up to
 // 77,000, and a session token has some 1,000.
 const maxFile = 128 << 10
 
-// Beside FILE.json lie FILE.cache and FILE.lock, and FILE.cache.new while the cache is being written.
-func cacheFile(chainFile string) string { return strings.TrimSuffix(chainFile, ".json") + ".cache" }
-func lockFile(chainFile string) string  { return strings.TrimSuffix(chainFile, ".json") + ".lock" }
+// Next to PLAN.json are PLAN.cache and PLAN.lock, and PLAN.cache.new while the cache is being written.
+func cachePath(planPath string) string { return strings.TrimSuffix(planPath, ".json") + ".cache" }
+func lockPath(planPath string) string  { return strings.TrimSuffix(planPath, ".json") + ".lock" }
 
 // readFile reads a regular file of at most maxFile bytes. It follows no link and waits for no pipe.
 func readFile(path string) ([]byte, error) {

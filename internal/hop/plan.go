@@ -58,15 +58,17 @@ func (p Plan) Duration() time.Duration { return time.Duration(p.DurationSeconds)
 // Timeout returns the time for the whole hop.
 func (p Plan) Timeout() time.Duration { return time.Duration(p.TimeoutSeconds) * time.Second }
 
-// Problem is a field of a Plan that is not as it must be.
+// Problem is an invalid field of a Plan.
 type Problem struct {
-	Field string // the name of the field in JSON
-	Text  string // the value and what is allowed
+	Field   string // the name of the field in JSON
+	Text    string // the value and what is allowed
+	Missing bool   // the field is required and empty
 }
 
+// Error returns the field, the value and what is allowed.
 func (p Problem) Error() string { return p.Field + ": " + p.Text }
 
-// Validate returns what is wrong with the plan, all of it; nothing for a plan that can be run.
+// Validate returns every invalid field; nothing for a plan that can be run.
 func (p Plan) Validate() []Problem {
 	var v validator
 	v.roles(p)
@@ -86,7 +88,11 @@ func (p Plan) Validate() []Problem {
 type validator struct{ problems []Problem }
 
 func (v *validator) problem(field, format string, args ...any) {
-	v.problems = append(v.problems, Problem{field, fmt.Sprintf(format, args...)})
+	v.problems = append(v.problems, Problem{Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) missing(field, allowed string) {
+	v.problems = append(v.problems, Problem{Field: field, Text: "is required: " + allowed, Missing: true})
 }
 
 // parsed reports an error of parsing the value, which quotes it unless it is too long.
@@ -101,7 +107,10 @@ func (v *validator) parsed(field, value string, err error) {
 }
 
 func (v *validator) text(field, value string, p pattern.Pattern, required bool) {
-	if (required || value != "") && !p.Matches(value) {
+	switch {
+	case value == "" && required:
+		v.missing(field, p.Words)
+	case value != "" && !p.Matches(value):
 		v.problem(field, "%s is not %s", plain.Quote(value), p.Words)
 	}
 }
@@ -114,29 +123,32 @@ func (v *validator) number(field string, n, low, high int) {
 
 // roles checks that hub, spokes and region are in one partition: credentials do not cross partitions.
 func (v *validator) roles(p Plan) {
-	if p.Region == "" {
-		v.problem("region", "is required: the name of an AWS region, for example us-east-1")
-	}
 	partition, err := RegionPartition(p.Region)
-	if p.Region != "" {
+	if p.Region == "" {
+		v.missing("region", "the name of an AWS region, for example us-east-1")
+	} else {
 		v.parsed("region", p.Region, err)
 	}
 	role := func(field string, role ARN) {
 		switch {
 		case role == ARN{}:
-			v.problem(field, "is required: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
+			v.missing(field, "the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
 		case partition != "" && role.Partition != partition:
 			v.problem(field, "%q is in partition %s, but region %s is in %s; hub, spoke and region must be in one partition", role, role.Partition, p.Region, partition)
 		}
 	}
 	role("hub", p.Hub)
-	for _, spoke := range p.Spokes {
+	for _, spoke := range p.Spokes[:min(len(p.Spokes), MaxSpokes)] {
 		role("spokes", spoke)
 		if n := len(HubPolicy([]ARN{spoke})); n > MaxPolicy { // a path may have 512 characters, of which some take four in a policy
 			v.problem("spokes", "%q is too long: the session policy that names it has %d characters, and AWS allows %d; use a role with a shorter path", spoke, n, MaxPolicy)
 		}
 	}
-	v.number("spokes", len(p.Spokes), 1, MaxSpokes)
+	if n := len(p.Spokes); n == 0 {
+		v.missing("spokes", "the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
+	} else if n > MaxSpokes {
+		v.problem("spokes", "%d are more than the %d that are allowed", n, MaxSpokes)
+	}
 }
 
 func (v *validator) tags(p Plan) {
