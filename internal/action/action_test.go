@@ -239,31 +239,13 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-func TestProxy(t *testing.T) {
-	t.Parallel()
-	s := step{in: inputs{proxy: parse("http://proxy:3128"), noProxy: ".internal,10.0.0.0/8"}}
-	for target, want := range map[string]string{
-		"https://sts.us-east-1.amazonaws.com": "http://proxy:3128",
-		"https://sts.internal":                "<nil>",
-		"http://10.1.2.3":                     "<nil>",
-		"http://127.0.0.1:4566":               "<nil>",
-	} {
-		if got, err := s.proxy()(parse(target)); err != nil || fmt.Sprint(got) != want {
-			t.Errorf("%s goes over %v, %v, want %s", target, got, err, want)
-		}
-	}
-	if got, err := (&step{}).proxy()(parse("https://sts.us-east-1.amazonaws.com")); got != nil || err != nil {
-		t.Errorf("without a proxy: %v, %v", got, err)
-	}
-}
-
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	evil := "x`|](https://evil.example)\n# <script>"
 	in := defaults()
-	in.transitiveTagKeys = []string{"team"}
+	in.plan.TransitiveTagKeys = []string{"team"}
 	s := step{in: in, claims: claims(t, fmt.Sprintf(`{"sub":%q}`, "repo:o/r:ref:"+evil))}
-	session := hop.Session{Role: in.spokes[0].role, Tags: []hop.Tag{{Key: "Branch", Value: evil}, {Key: "Team", Value: "pay"}}, Credentials: hop.Credentials{Expires: time.Unix(1750000000, 0).UTC()}}
+	session := hop.Session{Role: in.plan.Spokes[0], Tags: []hop.Tag{{Key: "Branch", Value: evil}, {Key: "Team", Value: "pay"}}, Credentials: hop.Credentials{Expires: time.Unix(1750000000, 0).UTC()}}
 	row := "x\\u0060\\u007c](https://evil.example)\\x0a# <script>`"
 	want := "### AWS credentials: `deploy` in account `222222222222`\n\n| Chain |  |\n| --- | --- |\n| Subject | `repo:o/r:ref:" + row + " (legacy) |\n" +
 		"| Hub | `arn:aws:iam::123456789012:role/hub` |\n| Spoke | `arn:aws:iam::222222222222:role/deploy` |\n| Session | `gh-17-2` |\n| Expires | `2025-06-15T15:06:40Z` |\n" +
@@ -347,7 +329,7 @@ func TestTold(t *testing.T) {
 	l, out := newLog()
 	s := step{in: defaults(), log: l}
 	s.retrying(errors.New("no answer"), 1, 1500*time.Millisecond)
-	s.dropped(hop.Spoke{Role: s.in.spokes[0].role}, []string{"RunId", "Job"})
+	s.dropped(s.in.plan.Spokes[0], []string{"RunId", "Job"})
 	for n := range 3 {
 		s.reached(hop.StageSpoke, hop.Session{ARN: "arn", Tags: make([]hop.Tag, n)}, 20*time.Millisecond)
 	}

@@ -3,6 +3,7 @@ package action
 import (
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func TestAgree(t *testing.T) {
 	}
 	without, _ := readInputs(given{}.get, ofRun.get)
 	with, _ := readInputs(withDefaults.get, ofRun.get)
-	if without.duration != with.duration || without.attempts != with.attempts || without.timeout != with.timeout || without.skipTagging != with.skipTagging ||
+	if !reflect.DeepEqual(without.plan, with.plan) || without.skipTagging != with.skipTagging ||
 		without.maskAccountID != with.maskAccountID || without.exportEnv != with.exportEnv || without.exportOutputs != with.exportOutputs || without.autoRefresh != with.autoRefresh || without.overwriteProfile != with.overwriteProfile || without.unsetCurrent != with.unsetCurrent {
 		t.Errorf("with action.yml's defaults the inputs are\n%+v, with none\n%+v", with, without)
 	}

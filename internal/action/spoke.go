@@ -24,7 +24,8 @@ var profileName = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_.@+-]*$`, 1, 64, "1 to 64 
 
 // roles reads the roles to assume: role-to-assume, or the lines of spokes.
 func (r *reader) roles(in *inputs) {
-	in.several = len(r.lines("spokes")) > 0
+	n := len(r.lines("spokes"))
+	in.several = n > 0
 	if !in.several {
 		in.destinations = []destination{{r.profile(in.autoRefresh), in.plan.Region}}
 		if role := r.role("role-to-assume"); role != (hop.ARN{}) {
@@ -38,6 +39,10 @@ func (r *reader) roles(in *inputs) {
 		if value := r.get(other); value != "" {
 			r.problem(other, "%s cannot be combined with spokes; each line of spokes has a role and a profile", plain.Quote(value))
 		}
+	}
+	if n > hop.MaxSpokes {
+		r.problem("spokes", "has %d lines; %d are allowed", n, hop.MaxSpokes)
+		return
 	}
 	for i, line := range strings.Split(r.get("spokes"), "\n") { // blank lines count, as in the workflow file
 		if strings.TrimSpace(line) == "" {

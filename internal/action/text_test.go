@@ -52,11 +52,11 @@ func TestClip(t *testing.T) {
 		"a" + strings.Repeat("€", 100): "a" + strings.Repeat("€", 99) + "... (301 bytes)",
 		strings.Repeat("\x80", 400):    "... (400 bytes)",
 	} {
-		if got := clip(in); got != want {
+		if got := shorten(in); got != want {
 			t.Errorf("clip gives %q, want %q", got, want)
 		}
 	}
-	if got := quote("x\ny"); got != "\"x\ny\"" {
+	if got := plain.Quote("x\ny"); got != "\"x\ny\"" {
 		t.Errorf("got %q", got)
 	}
 }
