@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/url"
 	"os"
 	"slices"
@@ -80,6 +79,8 @@ type step struct {
 	start   time.Time
 	claims  idtoken.Claims // of the token; empty until it is minted
 	files   files          // for profiles
+	hubs    int            // hub sessions so far
+	covered int            // spokes that they are for
 	assumed int            // spokes so far
 }
 
@@ -354,7 +355,12 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 	case hop.StageToken:
 		s.log.stage("token", "%s (%s subject) for %s, in %s", clip(s.claims.Subject), s.claims.Form(), clip(strings.Join(s.claims.Audience, ", ")), elapsed(took))
 	case hop.StageHub:
-		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(session.Policy), elapsed(took))
+		s.hubs++
+		s.covered += session.Spokes
+		if s.covered < len(s.in.spokes) { // one line for all sessions
+			return
+		}
+		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(), elapsed(took))
 	case hop.StageSpoke:
 		s.assumed++
 		if s.in.several { // told in their order, once all are there
@@ -389,20 +395,16 @@ func (s *step) hopSpokes() []hop.Spoke {
 	return spokes
 }
 
-// narrowed says what the hub's session is good for. AWS's room for the policy that narrows it is limited; in
-// place of roles that it has no room for there are patterns, which may hold other roles, and accounts, too.
-func (s *step) narrowed(policy string) string {
-	n := len(s.in.spokes)
-	exact := policy == hop.HubPolicy(s.hopSpokes(), math.MaxInt)
-	switch {
-	case exact && n == 1:
-		return "this spoke only"
-	case exact:
-		return fmt.Sprintf("these %d spokes only", n)
-	case n == 1:
-		return "a pattern that holds this spoke"
+// narrowed describes what the hub's sessions are for.
+func (s *step) narrowed() string {
+	n, sessions := len(s.in.spokes), ""
+	if s.hubs > 1 {
+		sessions = fmt.Sprintf(", in %d sessions", s.hubs)
 	}
-	return fmt.Sprintf("patterns that hold these %d spokes", n)
+	if n == 1 {
+		return "this spoke only"
+	}
+	return fmt.Sprintf("these %d spokes only%s", n, sessions)
 }
 
 // profileVariables name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is

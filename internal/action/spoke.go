@@ -17,7 +17,7 @@ type spoke struct {
 
 // Limits of the spokes.
 const (
-	maxSpokes      = 500              // looking for the patterns that narrow the hub's session takes them some 20 ms
+	maxSpokes      = 500              // 12 to 30 hub sessions by the length of their names
 	defaultProfile = "hubspoke-chain" // with auto-refresh, where no name is given
 )
 
@@ -30,6 +30,9 @@ func (r *reader) roles(in *inputs) {
 	in.several = n > 0
 	if !in.several {
 		in.spokes = []spoke{{role: r.role("role-to-assume", ", unless spokes names roles"), profile: r.profile(in.autoRefresh), region: in.region}}
+		if err := hop.CheckSpoke(in.spokes[0].role); err != nil {
+			r.problem("role-to-assume", "%s", err)
+		}
 		return
 	}
 	for _, other := range []string{"role-to-assume", "aws-profile"} {
@@ -75,6 +78,9 @@ func readSpoke(line, region string) (spoke, error) {
 	role, err := hop.ParseRoleARN(words[0])
 	if err != nil {
 		return spoke{}, showable(words[0], err)
+	}
+	if err := hop.CheckSpoke(role); err != nil {
+		return spoke{}, err
 	}
 	if len(words) == 2 {
 		region = words[1]

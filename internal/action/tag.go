@@ -80,12 +80,12 @@ func tagValue(s string) string {
 	return s
 }
 
-// HubPolicy gives the inline session policy that a step narrows the hub's session with. The error is that of
-// a spoke that is not the ARN of a role.
+// HubPolicy returns the inline session policy with which a step narrows the hub's session to one spoke. The error is
+// about a spoke that is not the ARN of a role, or whose ARN is too long.
 func HubPolicy(spoke string) (string, error) {
 	arn, err := hop.ParseRoleARN(spoke)
 	if err != nil {
 		return "", err
 	}
-	return hop.HubPolicy([]hop.Spoke{{Role: arn}}, hop.MaxPolicy), nil
+	return hop.HubPolicy([]hop.ARN{arn}), hop.CheckSpoke(arn)
 }

@@ -145,6 +145,9 @@ func (c Chain) checkRoles() error {
 		if arn.Partition != partition {
 			return fmt.Errorf("%s: %s is in partition %s, but region %s is in %s; hub, spoke and region must be in one partition", role.field, quote(role.value), arn.Partition, c.Region, partition)
 		}
+		if err := hop.CheckSpoke(arn); role.field == "spoke" && err != nil {
+			return fmt.Errorf("spoke: %w", err)
+		}
 	}
 	return nil
 }

@@ -63,10 +63,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// cause is the error without the request that met it.
+func (e *Error) cause() string {
+	same := *e
+	same.RequestID = ""
+	return same.Error()
+}
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors are the failures of several spokes, in the order of the spokes.
+// Errors are the failures of several calls, in the order of the spokes.
 type Errors []*Error
 
 // Error gives the failures, a line each.
@@ -81,19 +88,20 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// join leaves out what did not fail, and of those that the end of the context stopped all but one: that is one
-// cause. Nothing is nil, and a single failure stands for itself.
+// join returns nil for no failure, and a single one as it is. A cause is reported once where several calls have it:
+// what the end of the context stopped, and what was wrong with the hub in the same words.
 func (e Errors) join(ended error) error {
-	told := false
-	e = slices.DeleteFunc(e, func(failure *Error) bool {
-		if failure == nil {
-			return true
+	var kept Errors
+	for _, failure := range e {
+		same := func(other *Error) bool {
+			stopped := ended != nil && failure.Err == ended && other.Err == ended
+			return stopped || failure.Stage != StageSpoke && failure.cause() == other.cause()
 		}
-		stopped := ended != nil && failure.Err == ended
-		again := stopped && told
-		told = told || stopped
-		return again
-	})
+		if failure != nil && !slices.ContainsFunc(kept, same) {
+			kept = append(kept, failure)
+		}
+	}
+	e = kept
 	switch len(e) {
 	case 0:
 		return nil

@@ -8,13 +8,15 @@ import (
 	"context"
 	"crypto/x509"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Hop is one walk: a token, one hub session, one session for each spoke.
+// Hop is one walk: a token, a hub session for each batch of spokes, a session for each spoke.
 type Hop struct {
-	// Token mints an ID token for the audience; go-githubactions' GetIDToken has this shape.
+	// Token mints an ID token for the audience; go-githubactions' GetIDToken has this shape. It is called once more
+	// when the first token has expired.
 	Token func(ctx context.Context, audience string) (string, error)
 	// Mask hides a value in everything that is printed from then on; AddMask has this shape.
 	Mask func(value string)
@@ -25,7 +27,7 @@ type Hop struct {
 	Hub         ARN    // the role that trusts GitHub's OIDC provider
 	Spokes      []Spoke
 	SessionName string // of every session, 2 to 64 of [\w+=,.@-]
-	// Tags gives the session tags of the spokes; it is called once the token is minted. Nil for none.
+	// Tags returns the session tags of the spokes; it is called once, when the first token is minted. Nil for none.
 	Tags func() []Tag
 
 	Region      string   // of the STS endpoint and of the signature
@@ -34,10 +36,12 @@ type Hop struct {
 	Roots       *x509.CertPool // whose certificates are believed; nil for the system's authorities
 	MaxAttempts int            // of one call, 1 or more
 
-	// What follows tells how the walk goes; nil where nobody listens. Neither of them nor Mask is called while
-	// another is running, though the spokes are assumed side by side.
+	// What follows reports progress; nil where nobody listens. None of them, Mask, Token and Tags is called while
+	// another is running, though roles are assumed side by side.
 
-	Reached  func(stage Stage, s Session, took time.Duration)  // no session at StageToken, where the token is masked by then
+	// Reached is called for the token, which is masked by then and has no session, for the hub session of each batch,
+	// with the time since the first hub call, and for each spoke.
+	Reached  func(stage Stage, s Session, took time.Duration)
 	Retrying func(err *Error, attempt int, wait time.Duration) // after attempt, counted from 1
 	Dropped  func(spoke Spoke, keys []string)                  // tags left out because AWS found them too large
 }
@@ -66,6 +70,7 @@ type Session struct {
 	ARN         string // arn:PARTITION:sts::ACCOUNT:assumed-role/NAME/SESSION
 	Tags        []Tag  // as sent
 	Policy      string // inline session policy as sent; empty for none
+	Spokes      int    // that a hub session is for; 0 for the session of a spoke
 	Credentials Credentials
 }
 
@@ -76,7 +81,7 @@ type Credentials struct {
 }
 
 // Run walks the hop. Every secret is masked in the line that receives it, the roles' credentials in
-// client.session. On an error nothing has been exported; it is an *Error, or Errors when several spokes
+// client.session. On an error nothing has been exported; it is an *Error, or Errors when several calls
 // failed. The token and the hub's credentials do not outlive the call.
 func Run(ctx context.Context, h Hop) error {
 	sts, err := h.open(ctx) // connects while the token is being minted
@@ -85,11 +90,12 @@ func Run(ctx context.Context, h Hop) error {
 	}
 	defer sts.close()
 
-	hub, err := sts.hubSession(ctx)
-	if err != nil {
+	if _, err := sts.tokens[0](); err != nil {
 		return err
 	}
-	spokes, err := sts.assumeSpokes(ctx, hub)
+	tags := sts.tags()
+	hubs := sts.hubSessions(ctx) // as they arrive, one for each batch of spokes
+	spokes, err := sts.spokeSessions(ctx, hubs, tags)
 	if err != nil {
 		return err
 	}
@@ -102,53 +108,61 @@ func Run(ctx context.Context, h Hop) error {
 	return nil
 }
 
-// hubSession mints the token and assumes the hub role with it. ID tokens live five minutes, so one
-// may expire while the call is being retried; then another is minted, once, unless retries are off.
-func (c *client) hubSession(ctx context.Context) (Session, error) {
-	for mint := 1; ; mint++ {
-		start := time.Now()
-		value, err := c.hop.Token(ctx, c.hop.Audience)
-		if err != nil {
-			return Session{}, &Error{Stage: StageToken, Err: err}
-		}
-		c.mask(value)
-		c.reached(StageToken, Session{}, start)
-		hub, failure := c.assumeHub(ctx, NewSecret(value))
-		if failure == nil {
-			return hub, nil
-		}
-		if mint == min(2, c.hop.MaxAttempts) || !failure.HasCode("ExpiredToken") {
-			return Session{}, failure
-		}
-		c.retrying(failure, mint, 0)
-	}
-}
-
-// maxConcurrent is how many spokes are assumed at a time, each on a connection of its own.
+// maxConcurrent is how many calls are made at a time, each on a connection of its own.
 const maxConcurrent = 50
 
-// assumeSpokes assumes every spoke role with the hub's session, side by side, and gives the sessions in the
-// order of the spokes. All of them are tried, so that one run shows everything that is wrong.
-func (c *client) assumeSpokes(ctx context.Context, hub Session) ([]Session, error) {
-	var tags []Tag
-	if c.hop.Tags != nil {
-		tags = c.hop.Tags()
-	}
-	sessions := make([]Session, len(c.hop.Spokes))
-	failures := make(Errors, len(c.hop.Spokes))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(maxConcurrent, len(c.hop.Spokes)) {
-		workers.Go(func() {
-			for i := range next {
-				sessions[i], failures[i] = c.assumeSpoke(ctx, hub, c.hop.Spokes[i], tags)
+// hub is the session of one batch of spokes, or why there is none.
+type hub struct {
+	roles   []ARN // of the spokes
+	session Session
+	failure *Error
+}
+
+// hubSessions exchanges the token for one session for each batch, side by side. A batch whose policy AWS finds too
+// large is halved: the limit on a session's size is not one on the characters of a policy.
+func (c *client) hubSessions(ctx context.Context) <-chan hub {
+	start := time.Now()
+	hubs := make(chan hub)
+	var calls sync.WaitGroup
+	var assume func(roles []ARN)
+	assume = func(roles []ARN) {
+		calls.Go(func() {
+			session, failure := c.assumeHub(ctx, roles, start)
+			if half := len(roles) / 2; half > 0 && failure != nil && failure.HasCode("PackedPolicyTooLarge") {
+				assume(roles[:half])
+				assume(roles[half:])
+				return
 			}
+			hubs <- hub{roles, session, failure}
 		})
 	}
-	for i := range c.hop.Spokes {
-		next <- i
+	for _, roles := range c.batches {
+		assume(roles)
 	}
-	close(next)
-	workers.Wait()
+	go func() {
+		calls.Wait()
+		close(hubs)
+	}()
+	return hubs
+}
+
+// spokeSessions assumes every spoke role as soon as its hub session is there, side by side, and returns the sessions
+// in the order of the spokes. All of them are tried, so that one run shows everything that is wrong.
+func (c *client) spokeSessions(ctx context.Context, hubs <-chan hub, tags []Tag) ([]Session, error) {
+	sessions := make([]Session, len(c.hop.Spokes))
+	failures := make(Errors, len(c.hop.Spokes))
+	var calls sync.WaitGroup
+	for hub := range hubs {
+		for i, spoke := range c.hop.Spokes {
+			switch {
+			case !slices.Contains(hub.roles, spoke.Role):
+			case hub.failure != nil:
+				failures[i] = hub.failure
+			default:
+				calls.Go(func() { sessions[i], failures[i] = c.assumeSpoke(ctx, hub.session, spoke, tags) })
+			}
+		}
+	}
+	calls.Wait()
 	return sessions, failures.join(context.Cause(ctx))
 }

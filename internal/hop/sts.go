@@ -26,10 +26,13 @@ const HubDuration = 900 * time.Second
 // client talks to one STS endpoint for one hop.
 type client struct {
 	hop     Hop
+	batches [][]ARN // of the spokes' roles
 	conn    *connection
-	options sts.Options // without credentials and retryer
+	options sts.Options                // without credentials and retryer
+	tokens  [2]func() (Secret, *Error) // mint the first token and the one that replaces it, each at its first call
+	slots   chan struct{}              // one taken by each call to STS
 
-	telling sync.Mutex // held while a function of the hop that tells or masks is called
+	telling sync.Mutex // held while a function of the hop is called, Export excepted
 	mu      sync.Mutex
 	secrets []Secret // what was masked so far; under mu
 }
@@ -38,7 +41,14 @@ type client struct {
 // action gets whatever earlier steps exported, and AWS_ENDPOINT_URL_STS, AWS_PROFILE or
 // AWS_CONFIG_FILE would send the token elsewhere or change who is asking.
 func (h Hop) open(ctx context.Context) (*client, error) {
-	c := &client{hop: h}
+	batches, err := batches(h.Spokes)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{hop: h, batches: batches, slots: make(chan struct{}, maxConcurrent)}
+	for i := range c.tokens {
+		c.tokens[i] = sync.OnceValues(func() (Secret, *Error) { return c.mint(ctx) })
+	}
 	endpoint := h.Endpoint
 	if endpoint == nil {
 		resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{Region: aws.String(h.Region)})
@@ -142,32 +152,57 @@ func (c *client) retrying(err *Error, attempt int, wait time.Duration) {
 	}
 }
 
-// assumeHub trades the token for the hub's session, which is good for the spokes of this hop only. AWS packs the
-// policy that says so, and has a limit of its own for what comes out, which it does not publish: where that is
-// exceeded, a policy of half the length is tried, down to minRoom, as far as there is one that differs.
-func (c *client) assumeHub(ctx context.Context, token Secret) (Session, *Error) {
+// mint requests an ID token.
+func (c *client) mint(ctx context.Context) (Secret, *Error) {
 	start := time.Now()
-	var tried string
-	var failure *Error
-	for room := MaxPolicy; room >= minRoom; room /= 2 {
-		policy := HubPolicy(c.hop.Spokes, room)
-		if policy == tried {
-			continue
+	value, err := c.requestToken(ctx)
+	if err != nil {
+		return Secret{}, &Error{Stage: StageToken, Err: err}
+	}
+	c.mask(value)
+	c.reached(StageToken, Session{}, start)
+	return NewSecret(value), nil
+}
+
+func (c *client) requestToken(ctx context.Context) (string, error) {
+	c.telling.Lock() // the second request may run beside calls for other batches
+	defer c.telling.Unlock()
+	return c.hop.Token(ctx, c.hop.Audience)
+}
+
+func (c *client) tags() []Tag {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if c.hop.Tags == nil {
+		return nil
+	}
+	return c.hop.Tags()
+}
+
+// assumeHub exchanges the token for a hub session that is for these spokes only. ID tokens live five minutes, so one
+// may expire while the call is being retried; then another is minted, once for all batches, unless retries are off.
+func (c *client) assumeHub(ctx context.Context, roles []ARN, start time.Time) (Session, *Error) {
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
+	for mint := 1; ; mint++ {
+		token, failure := c.tokens[mint-1]()
+		if failure != nil {
+			return Session{}, failure
 		}
-		var s Session
-		if s, failure = c.assumeHubWith(ctx, token, policy); failure == nil {
+		s, failure := c.assumeHubWith(ctx, token, roles)
+		if failure == nil {
 			c.reached(StageHub, s, start)
 			return s, nil
 		}
-		if !failure.HasCode("PackedPolicyTooLarge") {
-			break
+		if mint >= min(len(c.tokens), c.hop.MaxAttempts) || !failure.HasCode("ExpiredToken") {
+			return Session{}, failure
 		}
-		tried = policy
+		c.retrying(failure, mint, 0)
 	}
-	return Session{}, failure
 }
 
-func (c *client) assumeHubWith(ctx context.Context, token Secret, policy string) (Session, *Error) {
+func (c *client) assumeHubWith(ctx context.Context, token Secret, roles []ARN) (Session, *Error) {
+	policy := HubPolicy(roles)
 	out, err := sts.New(c.call(ctx, StageHub, c.hop.Hub)).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(c.hop.Hub.String()),
 		RoleSessionName:  aws.String(c.hop.SessionName),
@@ -183,12 +218,19 @@ func (c *client) assumeHubWith(ctx context.Context, token Secret, policy string)
 		return Session{}, c.stsError(ctx, StageHub, c.hop.Hub, err)
 	}
 	s.Policy = policy
+	for _, spoke := range c.hop.Spokes {
+		if slices.Contains(roles, spoke.Role) {
+			s.Spokes++
+		}
+	}
 	return s, nil
 }
 
 // assumeSpoke assumes one spoke role as the hub. When AWS finds the tags too large, the droppable
 // ones are left out and the call is made once more.
 func (c *client) assumeSpoke(ctx context.Context, hub Session, spoke Spoke, tags []Tag) (Session, *Error) {
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
 	start := time.Now()
 	api := sts.New(as(hub, c.call(ctx, StageSpoke, spoke.Role)))
 	out, err := api.AssumeRole(ctx, c.spokeInput(spoke, tags))
