@@ -147,6 +147,7 @@ func TestInputProblems(t *testing.T) {
 		{"hub-role-to-assume", "hub", `hub-role-to-assume: "hub"` + notRole},
 		{"hub-role-to-assume", "arn:aws-cn:iam::123456789012:role/hub", `hub-role-to-assume: "arn:aws-cn:iam::123456789012:role/hub" is in partition aws-cn, but aws-region us-east-1 is in aws; hub, spoke and region must be in one partition`},
 		{"role-to-assume", "", "role-to-assume: is required, unless spokes names roles: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME"},
+		{"role-to-assume", "arn:aws:iam::222222222222:role/" + longPath + "/r", `role-to-assume: "arn:aws:iam::222222222222:role/` + longPath + `/r" is too long: the session policy that names it has 2425 characters, and AWS allows 2048; use a role with a shorter path`},
 		{"role-to-assume", "arn:aws-us-gov:iam::222222222222:role/deploy", `role-to-assume: "arn:aws-us-gov:iam::222222222222:role/deploy" is in partition aws-us-gov, but aws-region us-east-1 is in aws; hub, spoke and region must be in one partition`},
 		{"role-session-name", "a", `role-session-name: "a" is not ` + name},
 		{"role-session-name", "a b", `role-session-name: "a b" is not ` + name},
@@ -220,6 +221,9 @@ func TestInputProblems(t *testing.T) {
 	}
 }
 
+// longPath is a role's path that IAM allows and that does not fit a session policy once it is escaped.
+var longPath = strings.Repeat("*", 510)
+
 // TestAllProblemsAtOnce has every input wrong; one run names each of them.
 func TestAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -268,6 +272,8 @@ func TestContradictions(t *testing.T) {
 			`output-env-credentials: "true" cannot be had with auto-refresh: most SDKs would prefer variables, which do not renew themselves, to the profile`},
 		{given{"auto-refresh": "true", "http-proxy": "http://u:hunter2@proxy"},
 			"http-proxy: its password would have to lie in a file for auto-refresh; set the variable HTTPS_PROXY of the job in its place"},
+		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\nb = arn:aws:iam::222222222222:role/" + longPath + "/r"},
+			`spokes: line 2: "arn:aws:iam::222222222222:role/` + longPath + `/r" is too long: the session policy that names it has 2425 characters, and AWS allows 2048; use a role with a shorter path`},
 		{given{"role-to-assume": "", "spokes": strings.Repeat("a=b\n", 501)}, "spokes: has 501 lines; 500 are allowed"},
 		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\n\n# b"},
 			`spokes: line 3: "# b" is not of the form PROFILE = ROLE-ARN [REGION], for example staging = arn:aws:iam::222222222222:role/deploy eu-central-1`},
