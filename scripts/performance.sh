@@ -128,7 +128,7 @@ spoke_rows() {
       "$(middle "BenchmarkSpokes/$name" connections/op 1)"
   done
 }
-# The policy's time in milliseconds beside that of a whole step for a hundred spokes.
+# The policies' time in milliseconds next to that of a whole step for a hundred spokes.
 policy_rows() {
   local name ms
   for name in 100_spokes/one_role 100_spokes/many_roles 100_spokes/long_roles \
@@ -240,10 +240,10 @@ requests.
 |---|---:|---:|---:|---:|---:|
 $(spoke_rows)
 
-\`BenchmarkHubPolicy\`, in \`internal/hop\`: the policy of the hub's session that names the spokes, which is written before the hub's
-call. Its floor is the step with a hundred spokes above.
+\`BenchmarkHubPolicy\`, in \`internal/hop\`: dividing the spokes into batches and writing the session policy of each, which is done
+before the first request. Its floor is the step with a hundred spokes above.
 
-| spokes | of the step | policy |
+| spokes | of the step | policies |
 |---|---:|---:|
 $(policy_rows)
 

@@ -31,6 +31,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
@@ -131,7 +132,11 @@ func BenchmarkSpokes(b *testing.B) {
 }
 
 func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
-	l := manyAccounts(b, spokes, func(int) string { return "deploy" })
+	var roles []hop.ARN
+	for i := range spokes {
+		roles = append(roles, hop.ARN{Partition: "aws", AccountID: fmt.Sprintf("3%011d", i), Path: "/", Name: "deploy"})
+	}
+	l := accountsOf(b, roles)
 	var issuerCount, stsCount counter
 	issuer, sts := issuerCount.serve(b, l.Issuer()), ""
 	authority := ""
@@ -161,7 +166,7 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 		env["INPUT_AWS-REGION"], env["INPUT_HUB-ROLE-TO-ASSUME"], env["INPUT_STS-ENDPOINT"] = "us-east-1", hubRole, sts
 		env["INPUT_CA-BUNDLE"] = authority
 		for i := range n {
-			env["INPUT_SPOKES"] += fmt.Sprintf("p%d = arn:aws:iam::3%011d:role/deploy\n", i, i)
+			env["INPUT_SPOKES"] += fmt.Sprintf("p%d = %s\n", i, roles[i])
 		}
 		env["RUNNER_TEMP"] = temp
 		if err := os.Mkdir(temp, 0o700); err != nil {
@@ -211,8 +216,8 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 	}
 }
 
-// manyAccounts is a lab with the hub of examples/lab and n accounts, 300000000000 and on, with a role each.
-func manyAccounts(b testing.TB, n int, role func(i int) string) *lab.Lab {
+// accountsOf is a lab with the hub of examples/lab and the roles, each in an account of its own.
+func accountsOf(b testing.TB, roles []hop.ARN) *lab.Lab {
 	b.Helper()
 	files := fstest.MapFS{
 		"hub-permissions.json": {Data: []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::3*:role/*"}]}`)},
@@ -226,8 +231,8 @@ func manyAccounts(b testing.TB, n int, role func(i int) string) *lab.Lab {
 	}
 	accounts := `{"id": "123456789012", "oidcProviders": [{"url": "https://token.actions.githubusercontent.com", "clientIds": ["sts.amazonaws.com"]}],
 		"roles": [{"name": "github-actions-hub", "trust": "hub-trust.json", "policies": ["hub-permissions.json"]}]}`
-	for i := range n {
-		accounts += fmt.Sprintf(`, {"id": "3%011d", "roles": [{"name": %q, "trust": "spoke-trust.json"}]}`, i, role(i))
+	for _, role := range roles {
+		accounts += fmt.Sprintf(`, {"id": %q, "roles": [{"name": %q, "path": %q, "trust": "spoke-trust.json"}]}`, role.AccountID, role.Name, role.Path)
 	}
 	files["world.json"] = &fstest.MapFile{Data: []byte(`{"accounts": [` + accounts + `], "jobs": {"staging": {"subject": "immutable", "claims": {"environment": "staging"}}}}`)}
 	world, err := lab.ReadWorld(files, "world.json")

@@ -164,6 +164,7 @@ func TestInputProblems(t *testing.T) {
 		{"hub-role-to-assume", "hub", `hub-role-to-assume: "hub"` + notRole},
 		{"hub-role-to-assume", "arn:aws-cn:iam::123456789012:role/hub", `hub-role-to-assume: "arn:aws-cn:iam::123456789012:role/hub" is in partition aws-cn, but region us-east-1 is in aws; hub, spoke and region must be in one partition`},
 		{"role-to-assume", "", "role-to-assume: is required, unless spokes is set: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME"},
+		{"role-to-assume", "arn:aws:iam::222222222222:role/" + longPath + "/r", `role-to-assume: "arn:aws:iam::222222222222:role/` + longPath + `/r" is too long: the session policy that names it has 2425 characters, and AWS allows 2048; use a role with a shorter path`},
 		{"role-to-assume", "arn:aws-us-gov:iam::222222222222:role/deploy", `role-to-assume: "arn:aws-us-gov:iam::222222222222:role/deploy" is in partition aws-us-gov, but region us-east-1 is in aws; hub, spoke and region must be in one partition`},
 		{"role-session-name", "a", `role-session-name: "a" is not ` + name},
 		{"role-session-name", "a b", `role-session-name: "a b" is not ` + name},
@@ -237,6 +238,9 @@ func TestInputProblems(t *testing.T) {
 	}
 }
 
+// longPath is a role's path that IAM allows and that does not fit a session policy once it is escaped.
+var longPath = strings.Repeat("*", 510)
+
 // TestAllProblemsAtOnce has every input wrong; one run names each of them.
 func TestAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -285,6 +289,8 @@ func TestContradictions(t *testing.T) {
 			"output-env-credentials: cannot be true with auto-refresh: most SDKs prefer environment variables, which are not renewed, to the profile"},
 		{given{"auto-refresh": "true", "http-proxy": "http://u:hunter2@proxy"},
 			"http-proxy: auto-refresh would have to write its password to disk; set the variable HTTPS_PROXY of the job instead"},
+		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\nb = arn:aws:iam::222222222222:role/" + longPath + "/r"},
+			`spokes: "arn:aws:iam::222222222222:role/` + longPath + `/r" is too long: the session policy that names it has 2425 characters, and AWS allows 2048; use a role with a shorter path`},
 		{given{"role-to-assume": "", "spokes": strings.Repeat("a=b\n", 501)}, "spokes: has 501 lines; 500 are allowed"},
 		{given{"role-to-assume": "", "spokes": "a = arn:aws:iam::222222222222:role/x\n\n# b"},
 			`spokes: line 3: "# b" is not of the form PROFILE = ROLE-ARN [REGION], for example staging = arn:aws:iam::222222222222:role/deploy eu-central-1`},

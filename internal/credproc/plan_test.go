@@ -153,7 +153,10 @@ func TestFields(t *testing.T) {
 		`region: "US-EAST-1\n" is not the name of an AWS region (for example us-east-1)`: func(c *Chain) { c.Region = "US-EAST-1\n" },
 		`region: ` + cut + ` is not of the form that it must have`:                       func(c *Chain) { c.Region = long },
 		`hub: "hub"` + notARole: func(c *Chain) { c.Hub = "hub" },
-		`spoke: ""` + notARole:  func(c *Chain) { c.Spoke = "" },
+		`spoke: "arn:aws:iam::222222222222:role/` + strings.Repeat("*", 510) + `/r" is too long: the session policy that names it has 2425 characters, and AWS allows 2048; use a role with a shorter path`: func(c *Chain) {
+			c.Spoke = "arn:aws:iam::222222222222:role/" + strings.Repeat("*", 510) + "/r"
+		},
+		`spoke: ""` + notARole: func(c *Chain) { c.Spoke = "" },
 		`hub: "arn:aws-cn:iam::123456789012:role/hub" is in partition aws-cn, but region us-east-1 is in aws; hub, spoke and region must be in one partition`:         func(c *Chain) { c.Hub = "arn:aws-cn:iam::123456789012:role/hub" },
 		`spoke: "arn:aws-us-gov:iam::1234567890:role/x" is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)`:           func(c *Chain) { c.Spoke = "arn:aws-us-gov:iam::1234567890:role/x" },
 		`spoke: "arn:aws-us-gov:iam::222222222222:role/x" is in partition aws-us-gov, but region us-east-1 is in aws; hub, spoke and region must be in one partition`: func(c *Chain) { c.Spoke = "arn:aws-us-gov:iam::222222222222:role/x" },

@@ -273,8 +273,8 @@ func TestHTTPSProxy(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(proxy.Certificate())
 	c.conn.client.Transport.(bounded).TLSClientConfig.RootCAs = roots
-	if _, err := c.hubSession(context.Background()); err != nil {
-		t.Fatal(err)
+	if hub := <-c.hubSessions(context.Background()); hub.failure != nil {
+		t.Fatal(hub.failure)
 	}
 	if len(names) != 1 || names[0] != "" || len(asked) != 1 || asked[0] != "CONNECT example.com:443" {
 		t.Errorf("the proxy was greeted as %q and asked %q", names, asked)
@@ -316,7 +316,7 @@ func TestStall(t *testing.T) {
 				h := Hop{
 					Token: func(context.Context, string) (string, error) { return idToken, nil },
 					Mask:  func(string) {},
-					Hub:   hub, SessionName: "gh-1-1", Region: "us-east-1", MaxAttempts: 3,
+					Hub:   hub, Spokes: roles(spokeRole), SessionName: "gh-1-1", Region: "us-east-1", MaxAttempts: 3,
 					Endpoint: &url.URL{Scheme: "http", Host: "localhost"},
 					Proxy:    func(*url.URL) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "unused"}, nil }, // nothing is opened ahead
 					Retrying: func(*Error, int, time.Duration) { retries++ },
@@ -344,13 +344,13 @@ func TestStall(t *testing.T) {
 					return client, nil
 				}
 				begun := time.Now()
-				_, err = c.hubSession(t.Context())
+				failure := (<-c.hubSessions(t.Context())).failure
 				took := time.Since(begun)
-				if err == nil || retries != 2 || took < 30*time.Second || took > 31*time.Second {
-					t.Errorf("%d retries in %s: %v; want 3 attempts of 10 s", retries, took, err)
+				if failure == nil || retries != 2 || took < 30*time.Second || took > 31*time.Second {
+					t.Errorf("%d retries in %s: %v; want 3 attempts of 10 s", retries, took, failure)
 				}
-				if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), wants[name]) {
-					t.Errorf("got %v, want a time-out that says %s", err, wants[name])
+				if !errors.Is(failure, context.DeadlineExceeded) || !strings.HasSuffix(failure.Error(), wants[name]) {
+					t.Errorf("got %v, want a time-out that says %s", failure, wants[name])
 				}
 			})
 		})

@@ -58,6 +58,7 @@ type recording struct {
 	mu       sync.Mutex
 	answers  []answer
 	byRole   map[string][]answer // of a role, in place of the next of answers
+	room     int                 // roles that a hub session's policy may name before it is too large; 0 for any number
 	inFlight atomic.Int32
 	most     atomic.Int32 // requests at a time
 	slow     time.Duration
@@ -86,7 +87,9 @@ func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.requests, r.signers = append(r.requests, form), append(r.signers, signer)
 	next := answer{500, "no answer left"}
 	role := form.Get("RoleArn")
-	switch {
+	switch named := strings.Count(form.Get("Policy"), ":role/"); {
+	case r.room > 0 && named > r.room:
+		next = refusal(400, "PackedPolicyTooLarge", "Packed size of session policy consumes 112% of allotted space.")
 	case len(r.byRole[role]) > 0:
 		next, r.byRole[role] = r.byRole[role][0], r.byRole[role][1:]
 	case len(r.answers) > 0:
@@ -138,9 +141,9 @@ func newHop(t *testing.T, answers ...answer) (Hop, *recording) {
 
 // walk is what a hop that succeeds does, in order.
 var walk = []string{
-	"mint for sts.amazonaws.com", "mask eyJ.eyJ.sig1", "reached minting the ID token",
+	"mint for sts.amazonaws.com", "mask eyJ.eyJ.sig1", "reached minting the ID token", "tags",
 	"ask AssumeRoleWithWebIdentity", "mask " + hubID, "mask " + hubKey, "mask " + hubToken, "reached assuming hub role",
-	"tags", "ask AssumeRole", "mask " + spokeID, "mask " + spokeKey, "mask " + spokeToken, "reached assuming spoke role",
+	"ask AssumeRole", "mask " + spokeID, "mask " + spokeKey, "mask " + spokeToken, "reached assuming spoke role",
 	"export",
 }
 
@@ -174,7 +177,7 @@ func TestRun(t *testing.T) {
 		{
 			"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {hubRole}, "RoleSessionName": {"gh-1-1"},
 			"DurationSeconds": {"900"}, "WebIdentityToken": {"eyJ.eyJ.sig1"},
-			"Policy": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Resource":["` + spokeRole + `"]}]}`},
+			"Policy": {HubPolicy([]ARN{h.Spokes[0].Role})},
 		},
 		{
 			"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {spokeRole}, "RoleSessionName": {"gh-1-1"}, "DurationSeconds": {"3600"},
@@ -208,7 +211,7 @@ func TestRunWithoutOptions(t *testing.T) {
 // answers gives for it.
 func newHops(t *testing.T, n int, answers func(i int, granted answer) []answer) (Hop, *recording) {
 	t.Helper()
-	h, r := newHop(t, hubGranted())
+	h, r := newHop(t, slices.Repeat([]answer{hubGranted()}, n)...)
 	h.Spokes, r.byRole = nil, map[string][]answer{}
 	for i := range n {
 		role := ARN{"aws", fmt.Sprintf("3%011d", i), "/", "deploy"}
@@ -234,47 +237,133 @@ func TestSeveralSpokes(t *testing.T) {
 			t.Errorf("spoke %d is %s with %s, want %s with %s", i, s.Role, s.Credentials.AccessKeyID.Reveal(), h.Spokes[i].Role, want)
 		}
 	}
-	if len(exported) != 100 || told != 102 || len(r.requests) != 101 {
-		t.Errorf("%d were exported, %d stages told and %d requests made; want 100, 102 and 101", len(exported), told, len(r.requests))
+	if len(exported) != 100 || told != 104 || len(r.requests) != 103 {
+		t.Errorf("%d were exported, %d stages told and %d requests made; want 100, 104 and 103", len(exported), told, len(r.requests))
 	}
-	if r.signers[0] != "" || slices.ContainsFunc(r.signers[1:], func(s string) bool { return s != hubID }) {
-		t.Errorf("signed by %q, want the hub for every spoke", r.signers)
+	for i, request := range r.requests {
+		if want := map[string]string{"AssumeRole": hubID}[request.Get("Action")]; r.signers[i] != want {
+			t.Errorf("%s is signed by %q, want %q", request.Get("Action"), r.signers[i], want)
+		}
 	}
 	if most := r.most.Load(); most < 2 || most > maxConcurrent {
 		t.Errorf("%d requests at a time, want several and at most %d", most, maxConcurrent)
 	}
 }
 
-// TestPackedHub has AWS find the policy too large that names the spokes, which it does before their ARNs fill 2048
-// characters where they are not alike.
+// TestPackedHub has AWS refuse policies as too large that name more than a few roles.
 func TestPackedHub(t *testing.T) {
 	t.Parallel()
-	tooLarge := refusal(400, "PackedPolicyTooLarge", "Packed size of session tags consumes 112% of allotted space.")
-	h, r := newHops(t, 35, func(_ int, granted answer) []answer { return []answer{granted} })
-	r.answers = []answer{tooLarge, tooLarge, hubGranted()}
-	if err := Run(context.Background(), h); err != nil {
-		t.Fatal(err)
-	}
-	for i, room := range []int{2048, 1024, 512} {
-		if got, want := r.requests[i].Get("Policy"), HubPolicy(h.Spokes, room); got != want || len(got) > room {
-			t.Errorf("the policy is\n%s\nwant\n%s", got, want)
+	for _, test := range []struct {
+		spokes, room int
+		want         []int // roles in the policies of the hub calls, largest first
+	}{
+		{35, 20, []int{35, 18, 17}},
+		{35, 10, []int{35, 18, 17, 9, 9, 9, 8}},
+		{3, 1, []int{3, 2, 1, 1, 1}},
+		{60, 30, []int{42, 21, 21, 18}},
+		{60, 60, []int{42, 18}},
+	} {
+		h, r := newHops(t, test.spokes, func(_ int, granted answer) []answer { return []answer{granted} })
+		r.room = test.room
+		var exported, reached int
+		h.Export = func(spokes []Session) error { exported = len(spokes); return nil }
+		h.Reached = func(stage Stage, s Session, _ time.Duration) {
+			if stage == StageHub {
+				reached += s.Spokes
+			}
+		}
+		if err := Run(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		if exported != test.spokes || reached != test.spokes {
+			t.Errorf("%d spokes, %d at a time: %d were exported, and hub sessions are for %d", test.spokes, test.room, exported, reached)
+		}
+		var got []int
+		for _, request := range r.requests {
+			if policy := request.Get("Policy"); request.Get("Action") == "AssumeRoleWithWebIdentity" {
+				got = append(got, strings.Count(policy, ":role/"))
+			}
+		}
+		slices.Sort(got)
+		slices.Reverse(got)
+		if !slices.Equal(got, test.want) || len(r.requests) != test.spokes+len(test.want) {
+			t.Errorf("%d spokes, %d at a time: %d requests, the hub's for %d roles, want %d", test.spokes, test.room, len(r.requests), got, test.want)
 		}
 	}
-
-	h, r = newHops(t, 35, func(_ int, granted answer) []answer { return []answer{granted} })
-	r.answers = []answer{tooLarge, tooLarge, tooLarge}
-	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub hub hub" {
-		t.Errorf("asked %s: %v", asked(r.events), err)
+	tooLarge := refusal(400, "PackedPolicyTooLarge", "Packed size of session policy consumes 112% of allotted space.")
+	h, r := newHop(t, tooLarge)
+	err := Run(t.Context(), h)
+	if want := "assuming hub role " + hubRole + ": PackedPolicyTooLarge: Packed size of session policy consumes 112% of allotted space. (request 1f2e)"; text(err) != want || asked(r.events) != "hub" {
+		t.Errorf("one role: asked %s\ngot  %v\nwant %s", asked(r.events), err, want)
 	}
 	h, r = newHop(t, tooLarge)
-	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
-		t.Errorf("one spoke, whose ARN is in the policy as it is: asked %s: %v", asked(r.events), err)
+	h.Spokes = append(h.Spokes, h.Spokes[0])
+	if err := Run(t.Context(), h); err == nil || asked(r.events) != "hub" {
+		t.Errorf("one role, twice: asked %s: %v", asked(r.events), err)
 	}
-	// Two fit into the smallest room, so the policy of each room is the same.
-	h, r = newHops(t, 2, func(_ int, granted answer) []answer { return []answer{granted} })
-	r.answers = []answer{tooLarge, hubGranted()}
-	if err := Run(context.Background(), h); err == nil || asked(r.events) != "hub" {
-		t.Errorf("two spokes: asked %s: %v", asked(r.events), err)
+}
+
+// TestSameRole has one role twice, as two profiles may: it is named once, and assumed for each.
+func TestSameRole(t *testing.T) {
+	t.Parallel()
+	h, r := newHop(t, hubGranted(), spokeGranted(), spokeGranted())
+	h.Spokes = append(h.Spokes, h.Spokes[0])
+	var exported []Session
+	h.Export = func(spokes []Session) error { exported = spokes; return nil }
+	if err := Run(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if len(exported) != 2 || exported[1].Role != h.Spokes[0].Role || asked(r.events) != "hub spoke spoke" {
+		t.Errorf("asked %s and exported %d sessions", asked(r.events), len(exported))
+	}
+	if got := strings.Count(r.requests[0].Get("Policy"), ":role/"); got != 1 {
+		t.Errorf("the policy names %d roles", got)
+	}
+}
+
+// TestBatchesFail has the hub refused for every batch in the same words, which are reported once, and for one of them.
+func TestBatchesFail(t *testing.T) {
+	t.Parallel()
+	refused := func(id string) answer {
+		a := refusal(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+		a.body = strings.Replace(a.body, "1f2e", id, 1)
+		return a
+	}
+	h, r := newHops(t, 100, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.answers = []answer{refused("1"), refused("2"), refused("3")}
+	err := Run(t.Context(), h)
+	var one *Error
+	if !errors.As(err, &one) || strings.Contains(text(err), "\n") || one.Role != hubRole || !one.HasCode("AccessDenied") || asked(r.events) != "hub hub hub" {
+		t.Errorf("asked %s: %v", asked(r.events), err)
+	}
+
+	h, r = newHops(t, 100, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.answers = []answer{hubGranted(), refused("1"), hubGranted()}
+	err = Run(t.Context(), h)
+	if want := "assuming hub role " + hubRole + ": AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity (request 1)"; text(err) != want {
+		t.Errorf("got  %s\nwant %s", text(err), want)
+	}
+	if slices.Contains(r.events, "export") {
+		t.Error("the spokes of two batches were exported")
+	}
+}
+
+// TestBatchesNewToken has the token expire for every batch: one other token replaces it.
+func TestBatchesNewToken(t *testing.T) {
+	t.Parallel()
+	h, r := newHops(t, 100, func(_ int, granted answer) []answer { return []answer{granted} })
+	r.slow = 20 * time.Millisecond
+	r.answers = append(slices.Repeat([]answer{refusal(400, "ExpiredTokenException", "Token expired")}, 3), slices.Repeat([]answer{hubGranted()}, 3)...)
+	minted := 0 // without a lock: the race detector watches
+	token := h.Token
+	h.Token = func(ctx context.Context, audience string) (string, error) { minted++; return token(ctx, audience) }
+	h.Mask = func(string) { minted += 0 }
+	h.Reached = func(Stage, Session, time.Duration) { minted += 0 }
+	if err := Run(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if minted != 2 || len(r.requests) != 106 {
+		t.Errorf("%d tokens and %d requests, want 2 and 106", minted, len(r.requests))
 	}
 }
 
@@ -313,8 +402,8 @@ func TestSeveralThrottled(t *testing.T) {
 	if err := Run(context.Background(), h); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(r.requests); got != 241 {
-		t.Errorf("%d requests, want 241", got)
+	if got := len(r.requests); got != 243 {
+		t.Errorf("%d requests, want 243", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/org/hubspoke-chain/internal/hop"
 )
 
 // TestAssumeRoleParameters has AWS's texts for requests that are wrong in themselves.
@@ -187,6 +188,67 @@ func TestHubSessionPolicy(t *testing.T) {
 	_, err = client.AssumeRole(t.Context(), tagged)
 	if got := refusal(t, err); !strings.HasSuffix(got, "because no session policy allows the sts:TagSession action") {
 		t.Errorf("tagging: %s", got)
+	}
+}
+
+// TestNarrowedHub has two roles in the hub's account whose trust policies grant to everyone in it, and to the hub's
+// session by its ARN. What they grant is not limited by what a session policy does not allow, only by what it denies
+// (IAM User Guide, "Policy evaluation logic", and "AWS JSON policy elements: Principal", role session principals:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html).
+func TestNarrowedHub(t *testing.T) {
+	t.Parallel()
+	const openRole, namedRole = "arn:aws:iam::123456789012:role/open", "arn:aws:iam::123456789012:role/named"
+	staging, err := hop.ParseRoleARN(stagingRole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied := func(role string) string {
+		return "Forbidden AccessDenied: User: " + hubSession + " is not authorized to perform: sts:AssumeRole on resource: " + role +
+			" with an explicit deny in a session policy"
+	}
+	for name, test := range map[string]struct {
+		policy *string
+		want   map[string]string
+	}{
+		"no session policy": {nil, map[string]string{stagingRole: "200", productionRole: "200", openRole: "200", namedRole: "200"}},
+		"a session policy that only allows": {
+			aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Resource":"` + stagingRole + `"}]}`),
+			map[string]string{
+				stagingRole: "200", openRole: "200", namedRole: "200",
+				productionRole: "Forbidden AccessDenied: User: " + hubSession + " is not authorized to perform: sts:AssumeRole on resource: " + productionRole +
+					" because no session policy allows the sts:AssumeRole action",
+			},
+		},
+		"the hop's session policy": {
+			aws.String(hop.HubPolicy([]hop.ARN{staging})),
+			map[string]string{stagingRole: "200", productionRole: denied(productionRole), openRole: denied(openRole), namedRole: denied(namedRole)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const trust = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"PRINCIPAL"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`
+			s := open(t, map[string]string{
+				"world.json": replaced(t, "world.json", `"policies": ["hub-permissions.json"]
+        }`, `"policies": ["hub-permissions.json"]
+        }, {"name": "open", "trust": "open.json"}, {"name": "named", "trust": "named.json"}`),
+				"open.json":  strings.Replace(trust, "PRINCIPAL", "*", 1) + `,"Condition":{"StringEquals":{"aws:PrincipalAccount":"123456789012"}}}}`,
+				"named.json": strings.Replace(trust, "PRINCIPAL", hubSession, 1) + `}}`,
+			})
+			web := webInput(s.mint(s.job("staging")))
+			web.Policy = test.policy
+			hub, err := s.client(nil).AssumeRoleWithWebIdentity(t.Context(), web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for role, want := range test.want {
+				in := spokeInput(role)
+				in.Tags, in.SourceIdentity = tagsOf("Team", "red"), aws.String("octocat")
+				_, err := s.client(hub.Credentials).AssumeRole(t.Context(), in)
+				if got := refusal(t, err); got != want {
+					t.Errorf("%s:\ngot  %s\nwant %s", role, got, want)
+				}
+			}
+		})
 	}
 }
 
