@@ -22,12 +22,12 @@ import (
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
-// scene is a lab, a job of it, and a chain into staging.
+// scene is a lab, a job of it, and a plan into staging.
 type scene struct {
-	lab   *lab.Lab
-	env   map[string]string
-	chain Chain
-	file  string
+	lab  *lab.Lab
+	env  map[string]string
+	plan hop.Plan
+	file string
 }
 
 func newScene(t *testing.T) *scene {
@@ -46,14 +46,14 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{lab: l, env: l.RequestEnv(servers.IssuerURL, job), file: filepath.Join(t.TempDir(), "chain.json")}
-	s.chain = Chain{
-		Region: "us-east-1", Hub: "arn:aws:iam::123456789012:role/github-actions-hub", Spoke: "arn:aws:iam::222222222222:role/deploy-staging",
+	s := &scene{lab: l, env: l.RequestEnv(servers.IssuerURL, job), file: filepath.Join(t.TempDir(), "plan.json")}
+	s.plan = hop.Plan{
+		Region: "us-east-1", Hub: role("arn:aws:iam::123456789012:role/github-actions-hub"), Spokes: []hop.ARN{role("arn:aws:iam::222222222222:role/deploy-staging")},
 		SessionName: "gh-1-1", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
 		Tags:     []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
 		Endpoint: servers.STSURL, MaxAttempts: 1, TimeoutSeconds: 60,
 	}
-	if err := s.chain.Write(s.file); err != nil {
+	if err := Write(s.file, s.plan); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -122,7 +122,7 @@ func (s *scene) checkHops(t *testing.T, want int) {
 func (s *scene) checkFiles(t *testing.T) {
 	t.Helper()
 	dir := filepath.Dir(s.file)
-	if names := list(t, dir); !reflect.DeepEqual(names, []string{"chain.cache", "chain.json", "chain.lock"}) {
+	if names := list(t, dir); !reflect.DeepEqual(names, []string{"plan.cache", "plan.json", "plan.lock"}) {
 		t.Errorf("the directory holds %q", names)
 	}
 	for _, name := range list(t, dir) {
@@ -133,7 +133,7 @@ func (s *scene) checkFiles(t *testing.T) {
 // edit changes the cache's JSON.
 func (s *scene) edit(t *testing.T, change func(*file)) {
 	t.Helper()
-	data, err := os.ReadFile(cacheFile(s.file))
+	data, err := os.ReadFile(cachePath(s.file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (s *scene) edit(t *testing.T, change func(*file)) {
 	if data, err = json.Marshal(f); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(cacheFile(s.file), data, 0o600); err != nil {
+	if err := os.WriteFile(cachePath(s.file), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -204,7 +204,7 @@ func TestRun(t *testing.T) {
 	s.checkFiles(t)
 	// Neither the hub's credentials nor a token are kept.
 	held = s.held(t)
-	data, err := os.ReadFile(cacheFile(s.file))
+	data, err := os.ReadFile(cachePath(s.file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestSeed(t *testing.T) {
 		t.Errorf("%+v, %v, %s", p, err, stderr)
 	}
 	seeded.ARN = "arn:aws:sts::333333333333:assumed-role/other/gh-1-1"
-	const refused = `the session "arn:aws:sts::333333333333:assumed-role/other/gh-1-1" is not the chain's, arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1`
+	const refused = `the session "arn:aws:sts::333333333333:assumed-role/other/gh-1-1" is not the plan's, arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1`
 	if err := Seed(s.file, seeded); err == nil || err.Error() != refused {
 		t.Errorf("got %v, want %s", err, refused)
 	}
@@ -270,7 +270,7 @@ func TestFailure(t *testing.T) {
 	for range 3 { // once, then not for a minute
 		p, stderr, err := s.run(t.Context())
 		if err != nil || p.AccessKeyID != first.AccessKeyID || strings.Count(stderr, "\n") != 1 ||
-			!strings.HasPrefix(stderr, "hubspoke-chain: warning: the session is not renewed, and the one that is there is handed out, good until "+p.Expiration+": assuming hub role ") {
+			!strings.HasPrefix(stderr, "hubspoke-chain: warning: the session was not renewed; the cached one is returned, valid until "+p.Expiration+": assuming hub role ") {
 			t.Errorf("%+v, %v, %s", p, err, stderr)
 		}
 	}
@@ -311,7 +311,7 @@ func TestEnvironment(t *testing.T) {
 		if (test.hint != "") != (len(failed.Hints) == 2) || test.hint != "" && failed.Hints[0] != test.hint {
 			t.Errorf("%s: hints %q", test.name, failed.Hints)
 		}
-		if _, err := os.Stat(cacheFile(s.file)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(cachePath(s.file)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -322,14 +322,14 @@ func TestEnvironment(t *testing.T) {
 func TestLock(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.chain.TimeoutSeconds = 1
+	s.plan.TimeoutSeconds = 1
 	if err := os.Remove(s.file); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.chain.Write(s.file); err != nil {
+	if err := Write(s.file, s.plan); err != nil {
 		t.Fatal(err)
 	}
-	held, err := lock(t.Context(), lockFile(s.file))
+	held, err := lock(t.Context(), lockPath(s.file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestLock(t *testing.T) {
 	s = newScene(t)
 	first := s.mustRun(t)
 	s.age(t, 45*time.Minute)
-	if held, err = lock(t.Context(), lockFile(s.file)); err != nil {
+	if held, err = lock(t.Context(), lockPath(s.file)); err != nil {
 		t.Fatal(err)
 	}
 	defer held.Close()
@@ -472,7 +472,7 @@ func TestThousand(t *testing.T) {
 func TestCache(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	path := cacheFile(s.file)
+	path := cachePath(s.file)
 	s.mustRun(t)
 	good := s.held(t)
 	text, err := json.Marshal(good)
@@ -506,7 +506,7 @@ func TestCache(t *testing.T) {
 		"an unknown field":   func(t *testing.T) { write(t, `{"x":1,`+string(text[1:])) },
 		"large":              func(t *testing.T) { write(t, string(text)+strings.Repeat(" ", maxFile)) },
 		"no session":         with(func(f *file) { f.Session = nil }),
-		"of another chain":   with(func(f *file) { f.Chain = strings.Repeat("0", 64) }),
+		"of another plan":    with(func(f *file) { f.Plan = strings.Repeat("0", 64) }),
 		"of another role":    session(func(s *fileSession) { s.ARN = "arn:aws:sts::222222222222:assumed-role/other/gh-1-1" }),
 		"a short key id":     session(func(s *fileSession) { s.AccessKeyID = "ASIA" }),
 		"a key of two lines": session(func(s *fileSession) { s.SecretAccessKey += "\n::error::" }),
@@ -554,11 +554,11 @@ func TestCache(t *testing.T) {
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	if err := os.MkdirAll(filepath.Join(cacheFile(s.file), "x"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(cachePath(s.file), "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p, stderr, err := s.run(t.Context())
-	if err != nil || stderr != "hubspoke-chain: warning: writing the cache: remove "+cacheFile(s.file)+": directory not empty\n" {
+	if err != nil || stderr != "hubspoke-chain: warning: writing the cache: remove "+cachePath(s.file)+": directory not empty\n" {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
 	s.check(t, p)
@@ -580,16 +580,16 @@ func TestStdout(t *testing.T) {
 func FuzzCache(f *testing.F) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	const arn = "arn:aws:sts::222222222222:assumed-role/deploy/gh-1-1"
-	f.Add([]byte(`{"chain":"c","session":{"arn":"` + arn + `","accessKeyId":"ASIAEXAMPLEEXAMPLE22","secretAccessKey":"a-secret-access-key","sessionToken":"a-session-token","issued":"2026-11-24T11:30:00Z","expires":"2026-11-24T12:30:00Z"}}`))
-	f.Add([]byte(`{"chain":"c","failure":{"at":"2026-11-24T11:30:00Z","cause":"::error::\n##[x]","hints":["a"]}}`))
+	f.Add([]byte(`{"plan":"c","session":{"arn":"` + arn + `","accessKeyId":"ASIAEXAMPLEEXAMPLE22","secretAccessKey":"a-secret-access-key","sessionToken":"a-session-token","issued":"2026-11-24T11:30:00Z","expires":"2026-11-24T12:30:00Z"}}`))
+	f.Add([]byte(`{"plan":"c","failure":{"at":"2026-11-24T11:30:00Z","cause":"::error::\n##[x]","hints":["a"]}}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := cache{path: filepath.Join(t.TempDir(), "cache"), chain: "c", arn: arn}
+		c := cache{path: filepath.Join(t.TempDir(), "cache"), plan: "c", arn: arn}
 		if err := os.WriteFile(c.path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s := c.read(now)
-		if s.session != nil && (s.session.arn != arn || !s.session.isBelievable(now) || strings.ContainsAny(s.session.credentials.SessionToken.Reveal(), "\r\n \"")) {
+		if s.session != nil && (s.session.arn != arn || !s.session.plausible(now) || strings.ContainsAny(s.session.credentials.SessionToken.Reveal(), "\r\n \"")) {
 			t.Errorf("read %+v", s.session)
 		}
 		if s.failure != nil && (s.failure.at.After(now) || strings.Contains(s.failure.err.Cause, "\n") || strings.Contains(s.failure.err.Cause, "##[")) {
@@ -618,6 +618,6 @@ func TestOwner(t *testing.T) {
 		}
 	}
 	s.mustRun(t)
-	checkFile(t, cacheFile(s.file), owner)
-	checkFile(t, lockFile(s.file), owner)
+	checkFile(t, cachePath(s.file), owner)
+	checkFile(t, lockPath(s.file), owner)
 }
