@@ -218,8 +218,7 @@ func (e explainer) tooLarge() Cause {
 			Fix:      "give the spoke role a shorter path",
 		}
 		if e.Spokes > 1 {
-			c.Evidence = []string{fmt.Sprintf("there are %d spokes, and a policy of patterns that hold them was too large too", e.Spokes)}
-			c.Fix = "take the spokes in two steps, or give their roles names that are more alike"
+			c.Evidence = []string{fmt.Sprintf("there are %d spokes, and a session policy that names one of them alone was too large too", e.Spokes)}
 		}
 	}
 	return c

@@ -60,9 +60,14 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 		if strings.HasPrefix(s.where, "the permission policies") {
 			c.Title = "the permission policies of the hub role do not allow " + action + " on the spoke"
 		}
-		switch {
-		case explicit:
+		if explicit {
 			c.Title = s.where + " denies " + action
+		}
+		switch {
+		case s.words == "session policy": // the hop's own: it denies every role but the spokes
+			c.Evidence = append(c.Evidence, "this step narrows the hub's session to the three actions that a hop needs, on "+quoted(e.Spoke.String()))
+			c.Fix = "compare role-to-assume with the ARN of the role, path and case included"
+		case explicit:
 			if strings.HasPrefix(s.where, "the permission policies") {
 				c.Title = "a permission policy of the hub role denies " + action
 			}
@@ -72,9 +77,6 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 			c.Fix = "give the hub role this permission policy"
 			c.Snippet = e.hubPermissions()
 			return certain(c), true
-		case s.words == "session policy":
-			c.Evidence = append(c.Evidence, "this step narrows the hub's session to the three actions that a hop needs, on "+quoted(e.Spoke.String()))
-			c.Fix = "compare role-to-assume with the ARN of the role, path and case included"
 		case s.words == "role trust policy":
 			c.Fix = "the trust policy of the spoke role needs this statement"
 			c.Snippet = e.spokeTrust()

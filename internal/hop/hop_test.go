@@ -58,6 +58,8 @@ type recording struct {
 	mu       sync.Mutex
 	answers  []answer
 	byRole   map[string][]answer // of a role, in place of the next of answers
+	hold     func(url.Values)    // called with each request before it is answered; nil for nothing
+	expired  string              // a token that is refused as such
 	room     int                 // roles that a hub session's policy may name before it is too large; 0 for any number
 	inFlight atomic.Int32
 	most     atomic.Int32 // requests at a time
@@ -80,6 +82,9 @@ func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, _ := io.ReadAll(request.Body)
 	form, _ := url.ParseQuery(string(body))
 	r.event("ask %s", form.Get("Action"))
+	if r.hold != nil {
+		r.hold(form)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, signer, _ := strings.Cut(request.Header.Get("Authorization"), "Credential=")
@@ -88,6 +93,8 @@ func (r *recording) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	next := answer{500, "no answer left"}
 	role := form.Get("RoleArn")
 	switch named := strings.Count(form.Get("Policy"), ":role/"); {
+	case r.expired != "" && form.Get("WebIdentityToken") == r.expired:
+		next = refusal(400, "ExpiredTokenException", "Token expired")
 	case r.room > 0 && named > r.room:
 		next = refusal(400, "PackedPolicyTooLarge", "Packed size of session policy consumes 112% of allotted space.")
 	case len(r.byRole[role]) > 0:
@@ -321,6 +328,32 @@ func TestSameRole(t *testing.T) {
 	}
 }
 
+// TestBatchesDoNotWait holds back one batch's hub session until a spoke of another batch is assumed.
+func TestBatchesDoNotWait(t *testing.T) {
+	t.Parallel()
+	h, r := newHops(t, 60, func(_ int, granted answer) []answer { return []answer{granted} })
+	assumed := make(chan struct{})
+	var once sync.Once
+	h.Reached = func(stage Stage, _ Session, _ time.Duration) {
+		if stage == StageSpoke {
+			once.Do(func() { close(assumed) })
+		}
+	}
+	r.hold = func(form url.Values) {
+		if !strings.Contains(form.Get("Policy"), h.Spokes[0].Role.String()) {
+			return
+		}
+		select {
+		case <-assumed:
+		case <-time.After(5 * time.Second):
+			t.Error("no spoke is assumed before every hub session is there")
+		}
+	}
+	if err := Run(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBatchesFail has the hub refused for every batch in the same words, which are reported once, and for one of them.
 func TestBatchesFail(t *testing.T) {
 	t.Parallel()
@@ -352,18 +385,19 @@ func TestBatchesFail(t *testing.T) {
 func TestBatchesNewToken(t *testing.T) {
 	t.Parallel()
 	h, r := newHops(t, 100, func(_ int, granted answer) []answer { return []answer{granted} })
-	r.slow = 20 * time.Millisecond
-	r.answers = append(slices.Repeat([]answer{refusal(400, "ExpiredTokenException", "Token expired")}, 3), slices.Repeat([]answer{hubGranted()}, 3)...)
-	minted := 0 // without a lock: the race detector watches
+	r.expired = idToken + "1"
+	calls := 0 // without a lock: the race detector watches
 	token := h.Token
-	h.Token = func(ctx context.Context, audience string) (string, error) { minted++; return token(ctx, audience) }
-	h.Mask = func(string) { minted += 0 }
-	h.Reached = func(Stage, Session, time.Duration) { minted += 0 }
+	h.Token = func(ctx context.Context, audience string) (string, error) { calls++; return token(ctx, audience) }
+	h.Tags = func() []Tag { calls++; return nil }
+	h.Mask = func(string) { calls++ }
+	h.Reached = func(Stage, Session, time.Duration) { calls++ }
 	if err := Run(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if minted != 2 || len(r.requests) != 106 {
-		t.Errorf("%d tokens and %d requests, want 2 and 106", minted, len(r.requests))
+	minted := slices.DeleteFunc(slices.Clone(r.events), func(e string) bool { return !strings.HasPrefix(e, "mint ") })
+	if len(minted) != 2 || len(r.requests) != 106 || calls != 2+1+2+3*103+2+103 {
+		t.Errorf("%d tokens, %d requests and %d calls of the hop's functions, want 2, 106 and 419", len(minted), len(r.requests), calls)
 	}
 }
 
