@@ -18,6 +18,7 @@ import (
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
+	"github.com/org/hubspoke-chain/internal/transport"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -245,19 +246,17 @@ func walk(t *testing.T, l *lab.Lab, endpoint *url.URL, job lab.Job, spoke string
 		t.Fatal(err)
 	}
 	var arn string
-	h := hop.Hop{
-		Token: func(_ context.Context, audience string) (string, error) { return l.Mint(job, audience) },
-		Mask:  func(string) {},
-		Export: func(spokes []hop.Session) error {
-			arn = spokes[0].ARN
-			return nil
-		},
-		Audience: "sts.amazonaws.com", Hub: hub, Spokes: []hop.Spoke{{Role: role, Duration: time.Hour}}, SessionName: "gh-1-1",
-		Region: "us-east-1", Endpoint: endpoint, MaxAttempts: 1,
+	plan := hop.Plan{
+		Region: "us-east-1", Hub: hub, Spokes: []hop.ARN{role}, SessionName: "gh-1-1", Audience: "sts.amazonaws.com",
+		DurationSeconds: 3600, Endpoint: endpoint.String(), MaxAttempts: 1, TimeoutSeconds: 60,
 	}
 	if !skipTags {
-		h.Tags = func() []hop.Tag { return []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}} }
+		plan.Tags = []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}}
 	}
-	err = hop.Run(t.Context(), h)
+	err = hop.Run(t.Context(), plan, transport.Network{}, hop.Hooks{
+		Token:  func(_ context.Context, audience string) (string, error) { return l.Mint(job, audience) },
+		Mask:   func(string) {},
+		Export: func(spokes []hop.Session) error { arn = spokes[0].ARN; return nil },
+	})
 	return arn, err
 }

@@ -151,8 +151,8 @@ func BenchmarkCredentialProcess(b *testing.B) {
 	}
 	dir := b.TempDir()
 	kept, none := filepath.Join(dir, "kept.json"), filepath.Join(dir, "none.json")
-	seedChain(b, kept)
-	if err := stagingChain(servers.STSURL).Write(none); err != nil {
+	seedPlan(b, kept)
+	if err := credproc.Write(none, stagingPlan(servers.STSURL)); err != nil {
 		b.Fatal(err)
 	}
 	program := build(b, ".")

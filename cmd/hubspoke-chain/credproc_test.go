@@ -25,24 +25,26 @@ import (
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
-// stagingChain is the hop into staging.
-func stagingChain(stsURL string) credproc.Chain {
-	return credproc.Chain{
-		Region: "us-east-1", Hub: "arn:aws:iam::123456789012:role/github-actions-hub", Spoke: "arn:aws:iam::222222222222:role/deploy-staging",
+// stagingPlan is the hop into staging.
+func stagingPlan(stsURL string) hop.Plan {
+	return hop.Plan{
+		Region:      "us-east-1",
+		Hub:         hop.ARN{Partition: "aws", AccountID: "123456789012", Path: "/", Name: "github-actions-hub"},
+		Spokes:      []hop.ARN{{Partition: "aws", AccountID: "222222222222", Path: "/", Name: "deploy-staging"}},
 		SessionName: "gh-1-1", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
 		Tags:     []hop.Tag{{Key: "Repository", Value: "octo-org/octo-repo"}},
 		Endpoint: stsURL, MaxAttempts: 5, TimeoutSeconds: 60,
 	}
 }
 
-// seedChain writes a chain that has a session of nobody's.
-func seedChain(t testing.TB, file string) {
+// seedPlan writes a plan with a cached session of nobody's.
+func seedPlan(t testing.TB, file string) {
 	t.Helper()
 	session := hop.Session{ARN: "arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1", Credentials: hop.Credentials{
 		AccessKeyID: hop.NewSecret("ASIAEXAMPLEEXAMPLE22"), SecretAccessKey: hop.NewSecret("a-secret-access-key"),
 		SessionToken: hop.NewSecret(strings.Repeat("a-session-token-", 64)), Expires: time.Now().Add(time.Hour),
 	}}
-	if err := stagingChain("").Write(file); err != nil {
+	if err := credproc.Write(file, stagingPlan("")); err != nil {
 		t.Fatal(err)
 	}
 	if err := credproc.Seed(file, session); err != nil {
@@ -50,19 +52,19 @@ func seedChain(t testing.TB, file string) {
 	}
 }
 
-// writeChain writes the chain, with the fields of the arguments changed.
-func (s *scene) writeChain(ts *testscript.TestScript, args []string) {
+// writePlan writes the plan, with the fields of the arguments changed.
+func (s *scene) writePlan(ts *testscript.TestScript, args []string) {
 	path := ts.MkAbs(args[0])
-	chain := stagingChain(s.stsURL)
-	chain.MaxAttempts = 1
+	plan := stagingPlan(s.stsURL)
+	plan.MaxAttempts = 1
 	for _, arg := range args[1:] {
 		field, value, _ := strings.Cut(arg, "=")
-		ts.Check(json.Unmarshal(fmt.Appendf(nil, `{%q: %s}`, field, value), &chain))
+		ts.Check(json.Unmarshal(fmt.Appendf(nil, `{%q: %s}`, field, value), &plan))
 	}
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		ts.Check(err)
 	}
-	ts.Check(chain.Write(path))
+	ts.Check(credproc.Write(path, plan))
 	claims, err := s.lab.Job(s.jobName)
 	ts.Check(err)
 	for name, value := range s.lab.RequestEnv(s.servers.IssuerURL, claims) {
@@ -143,7 +145,7 @@ func newHerd(t *testing.T, program string) *herd {
 	for name, value := range l.RequestEnv(servers.IssuerURL, claims) {
 		h.env = append(h.env, name+"="+value)
 	}
-	if err := stagingChain(servers.STSURL).Write(h.file); err != nil {
+	if err := credproc.Write(h.file, stagingPlan(servers.STSURL)); err != nil {
 		t.Fatal(err)
 	}
 	return h

@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 	if err := os.CopyFS(dir, policies); err != nil {
 		t.Fatal(err)
 	}
-	seedChain(t, filepath.Join(dir, "chain.json"))
+	seedPlan(t, filepath.Join(dir, "chain.json"))
 	// What stands for the AWS CLI prints the hub role, as get-role does.
 	role := `{"Role": {"Arn": "arn:aws:iam::123456789012:role/github-actions-hub", "RoleName": "github-actions-hub", "AssumeRolePolicyDocument": `
 	aws := "#!/bin/sh\n[ \"$1 $2\" = 'iam get-role' ] || exit 9\nprintf '%s' '" + role + "'\ncat '" + dir + "/hub-trust.json'\necho '}}'\n"

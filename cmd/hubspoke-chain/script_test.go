@@ -104,7 +104,7 @@ func runScripts(t *testing.T, directory string) {
 			"finish":   command((*scene).finish),
 			"ipv6":     command((*scene).ipv6),
 			"tls":      command((*scene).tls),
-			"chain":    command((*scene).writeChain),
+			"chain":    command((*scene).writePlan),
 			"age":      command((*scene).age),
 			"hops":     command((*scene).checkHops),
 			"renewed":  command((*scene).renewed),
