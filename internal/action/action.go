@@ -1,6 +1,5 @@
-// Package action is the edge towards GitHub: it reads a step's inputs, walks the hop, writes the
-// runner's command files, the log and the job summary. The walk itself is hop's; what a failure
-// means is diagnose's.
+// Package action is the edge towards GitHub: it reads a step's inputs, walks the hop, and writes the runner's command
+// files, the log and the job summary. The walk itself is hop's; explaining a failure is diagnose's.
 package action
 
 import (
@@ -24,16 +23,16 @@ import (
 	"github.com/org/hubspoke-chain/internal/transport"
 )
 
-// Options are what a step needs beside its environment.
+// Options are what a step needs besides its environment.
 type Options struct {
 	Version  string // for the first line of the log
 	HostTemp string // the runner's temp directory as the host sees it; needed for profiles only
 	Program  string // path of this program, which auto-refresh leaves for later steps
 }
 
-// Run runs the step with the environment that getenv reads and returns its exit status: 0, or 1
-// when the hop failed and its one annotation says why. Everything goes to stdout, masks included:
-// the runner reads stderr apart from it, and a mask on one stream comes too late for the other.
+// Run runs the step with the environment that getenv reads and returns its exit status: 0, or 1 when the hop failed,
+// with one annotation that explains it. Everything goes to stdout, masks included: the runner reads stderr separately,
+// and a mask on one stream comes too late for the other.
 func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Options) int {
 	out := &stream{to: stdout}
 	log := log{githubactions.New(githubactions.WithWriter(out), githubactions.WithGetenv(getenv))}
@@ -41,7 +40,7 @@ func Run(ctx context.Context, stdout io.Writer, getenv func(string) string, o Op
 	maskInputs(log, in)
 	problems = append(problems, checkRunner(getenv, len(problems) == 0 && in.profiles())...)
 	if in.unsetCurrent {
-		// Before anything can fail, a wrong input too: what it is for is that nothing stale is left then.
+		// Before anything can fail, an invalid input included: its purpose is that nothing stale is left then.
 		if err := writeFiles(getenv, commandFile{"GITHUB_ENV", blankCredentials(in.several)}); err != nil {
 			problems = append(problems, "unset-current-credentials: "+err.Error())
 		}
@@ -78,7 +77,7 @@ type step struct {
 	out     *stream
 	log     log
 	start   time.Time
-	claims  idtoken.Claims // of the token; empty until it is minted
+	claims  idtoken.Claims // of the token; empty until it is requested
 	files   files          // for profiles
 	hubs    int            // hub sessions so far
 	covered int            // spokes that they are for
@@ -89,7 +88,7 @@ func (s *step) hop(ctx context.Context) error {
 	s.log.line("hubspoke-chain %s", s.options.Version)
 	s.notices()
 	if s.in.unsetCurrent {
-		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank from now on")
+		s.log.stage("unset", "the AWS credentials and the region that earlier steps exported are blank now")
 	}
 	hooks := hop.Hooks{
 		Token:    s.token,
@@ -120,7 +119,7 @@ func (s *step) tags() []hop.Tag {
 	return SessionTags(s.claims.Get, s.getenv, s.in.plan.Tags, s.in.plan.TransitiveTagKeys)
 }
 
-// export hands the sessions to the later steps, all of it in one write for each file.
+// export passes the sessions to the later steps, all of them in one write per file.
 func (s *step) export(sessions []hop.Session) error {
 	env, output, state := commandFile{env: "GITHUB_ENV"}, commandFile{env: "GITHUB_OUTPUT"}, commandFile{env: "GITHUB_STATE"}
 	if s.in.exportEnv {
@@ -147,7 +146,7 @@ func (s *step) export(sessions []hop.Session) error {
 	return nil
 }
 
-// exported tells what later steps have, and for how long.
+// exported logs what later steps have, and for how long.
 func (s *step) exported(env []pair, sessions []hop.Session) {
 	if s.in.several {
 		for i, session := range sessions {
@@ -171,7 +170,7 @@ func (s *step) exported(env []pair, sessions []hop.Session) {
 	s.log.stage("expires", "%s, in %s; the hop took %s", expires.Format(time.RFC3339), remaining(time.Until(expires)), elapsed(time.Since(s.start)))
 }
 
-// earliest is when the first of the sessions expires.
+// earliest returns when the first of the sessions expires.
 func earliest(sessions []hop.Session) time.Time {
 	first := sessions[0].Credentials.Expires
 	for _, session := range sessions {
@@ -182,8 +181,8 @@ func earliest(sessions []hop.Session) time.Time {
 	return first
 }
 
-// explain reports the failure: its causes in the one annotation, the detail in the log, and both with what
-// to paste in the summary. When several spokes failed for the same reasons, those are told once.
+// explain reports the failure: its causes in the one annotation, the detail in the log, and both with what to paste in
+// the summary. When several spokes failed for the same reasons, those are reported once.
 func (s *step) explain(err error) {
 	failures := []error{err}
 	var several hop.Errors
@@ -193,29 +192,29 @@ func (s *step) explain(err error) {
 	if s.in.several && s.assumed > 0 {
 		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.plan.Spokes))
 	}
-	var told []diagnose.Explanation
+	var distinct []diagnose.Explanation
 	var causes []string
 	for _, failure := range failures {
 		x := diagnose.Explain(failure, s.planAsSent(), s.claims, s.job())
 		causes = append(causes, x.Cause)
-		if !slices.ContainsFunc(told, func(t diagnose.Explanation) bool { return sameReasons(t, x) }) {
-			told = append(told, x)
+		if !slices.ContainsFunc(distinct, func(d diagnose.Explanation) bool { return sameReasons(d, x) }) {
+			distinct = append(distinct, x)
 		}
 	}
 	s.log.failure(causes)
-	for _, x := range told {
-		if len(told) > 1 {
+	for _, x := range distinct {
+		if len(distinct) > 1 {
 			s.log.line("")
 			s.log.line("%s", x.Cause)
 		}
 		s.log.explanation(x)
 	}
-	if err := appendSummary(s.getenv, failureSummary(causes, told)); err != nil {
+	if err := appendSummary(s.getenv, failureSummary(causes, distinct)); err != nil {
 		s.log.warning("the job summary was not written: " + err.Error())
 	}
 }
 
-// sameReasons tells whether two explanations are of the same mistakes, in whatever account.
+// sameReasons reports whether two explanations have the same causes, in whatever account.
 func sameReasons(a, b diagnose.Explanation) bool {
 	return a.Certain == b.Certain && slices.EqualFunc(a.Causes, b.Causes, func(a, b diagnose.Cause) bool { return a.Title == b.Title })
 }
@@ -241,8 +240,7 @@ func (s *step) planAsSent() hop.Plan {
 // of pull requests have some 30 KiB.
 const maxEvent = 1 << 20
 
-// head is the repository that the run's pull request comes from, OWNER/REPO; empty when the event does not
-// say.
+// head returns the repository that the run's pull request comes from, OWNER/REPO; empty when the event has none.
 func head(getenv func(string) string) string {
 	file, err := os.Open(getenv("GITHUB_EVENT_PATH"))
 	if err != nil {
@@ -264,8 +262,8 @@ func head(getenv func(string) string) string {
 	return event.PullRequest.Head.Repo.FullName
 }
 
-// checkRunner looks at what the runner provides before anything is asked of anyone. The state of a step is
-// needed for profiles alone, whose files the post stage takes away.
+// checkRunner checks what the runner provides before any request is sent. The state of a step is needed for profiles
+// only, whose files the post step removes.
 func checkRunner(getenv func(string) string, profiles bool) []string {
 	var problems []string
 	needed := []string{"GITHUB_ENV", "GITHUB_OUTPUT"}
@@ -289,7 +287,7 @@ func checkRunner(getenv func(string) string, profiles bool) []string {
 	return problems
 }
 
-// maskInputs masks what the inputs say is secret before the first line that could show it.
+// maskInputs masks what is secret in the inputs before the first line that could show it.
 func maskInputs(log log, in inputs) {
 	for _, password := range in.proxyPasswords {
 		log.AddMask(password)
@@ -312,7 +310,7 @@ func (s *step) notices() {
 	}
 	for _, name := range profileVariables {
 		if s.in.exportEnv && !s.in.profiles() && s.getenv(name) != "" {
-			s.log.warning(name + " is set: AWS's SDK for JavaScript prefers that profile to the credentials exported here. A step cannot unset a variable, and a blank one stops the AWS CLI, so take it out where it is set")
+			s.log.warning(name + " is set: the AWS SDK for JavaScript prefers that profile to the credentials exported here. A step cannot unset a variable, and the AWS CLI fails with a blank one: remove it where it is set")
 		}
 	}
 	s.profileNotices()
@@ -331,7 +329,7 @@ func (s *step) reached(stage hop.Stage, session hop.Session, took time.Duration)
 		s.log.stage("hub", "%s, %d s and for %s, in %s", session.Role, int(hop.HubDuration.Seconds()), s.narrowed(), elapsed(took))
 	case hop.StageSpoke:
 		s.assumed++
-		if s.in.several { // told in their order, once all are there
+		if s.in.several { // logged in their order, once all have been assumed
 			return
 		}
 		s.log.stage("spoke", "%s, %s, in %s", session.ARN, tagCount(session.Tags), elapsed(took))
@@ -343,7 +341,7 @@ func (s *step) retrying(err error, attempt int, wait time.Duration) {
 }
 
 func (s *step) dropped(spoke hop.ARN, keys []string) {
-	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge); %s is assumed without %s", spoke, strings.Join(keys, ", ")))
+	s.log.notice(fmt.Sprintf("the session tags are too large for AWS (PackedPolicyTooLarge): assuming %s without %s", spoke, strings.Join(keys, ", ")))
 }
 
 // narrowed describes what the hub's sessions are for.
@@ -358,11 +356,11 @@ func (s *step) narrowed() string {
 	return fmt.Sprintf("these %d spokes only%s", n, sessions)
 }
 
-// profileVariables name a profile. They are not blanked: to botocore, and so to the AWS CLI, an empty one is
-// a profile whose name is empty ("The config profile () could not be found"), with keys and without.
+// profileVariables name a profile. They are not blanked: for botocore, and so for the AWS CLI, an empty one is a profile
+// with an empty name ("The config profile () could not be found"), with keys and without.
 var profileVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
 
-// credentialEnv are the variables that AWS's SDKs and tools read.
+// credentialEnv returns the variables that AWS's SDKs and tools read.
 func credentialEnv(s hop.Session, region string) []pair {
 	return []pair{
 		{"AWS_ACCESS_KEY_ID", s.Credentials.AccessKeyID.Reveal()},
@@ -374,9 +372,9 @@ func credentialEnv(s hop.Session, region string) []pair {
 	}
 }
 
-// blankCredentials are what unset-current-credentials blanks: the runner cannot unset a variable,
-// and AWS's SDKs take an empty one as unset. Of the regions botocore does not, which matters where nothing fills
-// them again: several spokes have theirs in their profiles.
+// blankCredentials returns what unset-current-credentials blanks: the runner cannot unset a variable, and to AWS's SDKs
+// an empty one is unset. For the regions that is not so in botocore, which matters where nothing sets them again:
+// several spokes have theirs in their profiles.
 func blankCredentials(several bool) []pair {
 	pairs := credentialEnv(hop.Session{}, "")
 	for i := range pairs {
@@ -388,7 +386,8 @@ func blankCredentials(several bool) []pair {
 	return pairs
 }
 
-// outputs are the step's. Of several spokes the single ones are left out, but for the earliest expiry.
+// outputs returns the step's outputs. With several spokes, those of a single one are left out, and the expiration is the
+// earliest.
 func (s *step) outputs(sessions []hop.Session) []pair {
 	one := sessions[0]
 	var pairs []pair

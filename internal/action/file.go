@@ -19,13 +19,13 @@ type commandFile struct {
 	pairs []pair
 }
 
-// encode gives the pairs in the runner's heredoc form, NAME<<DELIMITER. The delimiter is random and
-// a value may not hold a line end, so no value can end its own heredoc.
+// encode returns the pairs in the runner's heredoc form, NAME<<DELIMITER. The delimiter is random and a value must not
+// hold a line end, so no value can end its own heredoc.
 func encode(pairs []pair) (string, error) {
 	var b strings.Builder
 	for _, p := range pairs {
 		if p.name == "" || strings.ContainsAny(p.name, "=<\r\n\x00") {
-			return "", fmt.Errorf("the name %q is not one for a command file", p.name)
+			return "", fmt.Errorf("the name %q is not valid in a command file", p.name)
 		}
 		if strings.ContainsAny(p.value, "\r\n\x00") {
 			return "", fmt.Errorf("the value of %s holds a line end or a NUL", p.name) // it may be secret, so it is not shown
@@ -55,7 +55,7 @@ func writeFiles(getenv func(string) string, files ...commandFile) (err error) {
 		}
 		for _, o := range all {
 			if undoing := os.Truncate(o.file.Name(), o.size); undoing != nil {
-				err = fmt.Errorf("%w, and what was written of it is still there: %w", err, undoing)
+				err = fmt.Errorf("%w, and a part of it is still there: %w", err, undoing)
 			}
 		}
 	}()
@@ -84,8 +84,7 @@ func writeFiles(getenv func(string) string, files ...commandFile) (err error) {
 	return nil
 }
 
-// openCommandFile opens the file for appending. The runner has created it; one that is not there
-// would never be read, so it is an error and not made.
+// openCommandFile opens the file for appending. The runner has created it; a new one would never be read.
 func openCommandFile(getenv func(string) string, env string) (*os.File, int64, error) {
 	path := getenv(env)
 	if path == "" {
@@ -95,7 +94,7 @@ func openCommandFile(getenv func(string) string, env string) (*os.File, int64, e
 	if err != nil {
 		return nil, 0, fmt.Errorf("opening %s: %w", env, err)
 	}
-	if !info.Mode().IsRegular() { // looked at before opening, which would wait for ever on a pipe
+	if !info.Mode().IsRegular() { // checked before opening, which would block on a pipe
 		return nil, 0, fmt.Errorf("opening %s: %s is not a regular file", env, path)
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -105,8 +104,8 @@ func openCommandFile(getenv func(string) string, env string) (*os.File, int64, e
 	return file, info.Size(), nil
 }
 
-// endsLine tells whether the last byte of the file is a line end; one that cannot be read counts as
-// ending with none, for an empty line does no harm.
+// endsLine reports whether the last byte of the file is a line end; false for one that cannot be read, since an empty
+// line does no harm.
 func endsLine(path string, size int64) bool {
 	file, err := os.Open(path)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/plain"
 )
 
-// stream keeps the first error of what it writes to, and takes everything from then on: go-githubactions
-// panics on a write that fails, which after the export would leave it behind a failed step.
+// stream keeps the first error of writing and accepts everything after it: go-githubactions panics on a write that
+// fails, which after the export would leave credentials behind a failed step.
 type stream struct {
 	to  io.Writer
 	err error
@@ -27,8 +27,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// log writes the step's log. Everything that can hold text from outside goes through it and is
-// defused on the way.
+// log writes the step's log. Everything that can hold text from outside goes through it and is defused.
 type log struct{ *githubactions.Action }
 
 // line writes one line.
@@ -36,7 +35,7 @@ func (l log) line(format string, args ...any) {
 	l.Infof("%s", printable(fmt.Sprintf(format, args...)))
 }
 
-// stage writes the line of a stage that was reached.
+// stage writes the line of a stage that has been reached.
 func (l log) stage(name, format string, args ...any) {
 	l.line("  %-8s %s", name, fmt.Sprintf(format, args...))
 }
@@ -45,11 +44,11 @@ func (l log) stage(name, format string, args ...any) {
 func (l log) notice(message string)  { l.Noticef("%s", printable(message)) }
 func (l log) warning(message string) { l.Warningf("%s", printable(message)) }
 
-// printable makes one line of a text that can hold anything, defused and of bounded length.
+// printable returns a text that can hold anything as one line, defused and of bounded length.
 func printable(text string) string { return plain.Shorten(plain.Defused(text), maxLine) }
 
-// failure adds the one error annotation, a cause a line. Causes for which the annotation has no room are
-// log lines. The title holds nothing from outside, since the runner does not mask it.
+// failure adds the one error annotation, one cause per line. Causes that do not fit the annotation are log lines. The
+// title holds nothing from outside, since the runner does not mask it.
 func (l log) failure(causes []string) {
 	var lines, rest []string
 	room := maxAnnotation
@@ -69,8 +68,8 @@ func (l log) failure(causes []string) {
 	}
 }
 
-// explanation writes the causes, each with its evidence, its fix and what to paste, and the command that
-// tells them apart last.
+// explanation writes the causes, each with its evidence, its fix and what to paste, and last the command that
+// distinguishes them.
 func (l log) explanation(x diagnose.Explanation) {
 	if len(x.Causes) == 0 {
 		return
@@ -106,13 +105,13 @@ func (l log) explanation(x diagnose.Explanation) {
 	}
 }
 
-// What stands above several causes, and above the command that tells them apart.
+// The lines above several causes, and above the command that distinguishes them.
 const (
-	severalCauses = "The answer does not tell these causes apart. The likeliest comes first:"
-	decides       = "This tells which one it is:"
+	severalCauses = "AWS does not say which of these it was. Most likely first:"
+	decides       = "To find out which, run:"
 )
 
-// indented writes what is to be pasted.
+// indented writes lines to paste.
 func (l log) indented(lines []string) {
 	for _, line := range lines {
 		l.line("       %s", line)
@@ -136,7 +135,7 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// remaining gives a time to come: seconds below two minutes, hours from two hours on, else minutes.
+// remaining formats a duration: seconds below two minutes, hours from two hours on, else minutes.
 func remaining(d time.Duration) string {
 	m := int(d.Round(time.Minute).Minutes())
 	switch {

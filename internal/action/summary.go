@@ -9,8 +9,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/hop"
 )
 
-// summary is the job summary of a hop, as Markdown. Every value stands in a code span, so that
-// nothing from outside becomes a link, an image or a heading.
+// summary returns the job summary of a hop, as Markdown. Every value is in a code span, so that nothing from outside
+// becomes a link, an image or a heading.
 func (s *step) summary(sessions []hop.Session) string {
 	var b strings.Builder
 	spoke := sessions[0]
@@ -48,21 +48,21 @@ func (s *step) summary(sessions []hop.Session) string {
 			row(code(s.in.destinations[i].profile), code(session.Role.String()), code(s.in.destinations[i].region))
 		}
 	}
-	fmt.Fprintf(&b, "\nWhat this run did, in CloudTrail of %s:\n\n    %s\n\n", whoseAccounts(s.in.several), cloudTrail(s.in.plan))
+	fmt.Fprintf(&b, "\nCloudTrail events of this run, in %s:\n\n    %s\n\n", whoseAccounts(s.in.several), cloudTrail(s.in.plan))
 	return b.String()
 }
 
 func whoseAccounts(several bool) string {
 	if several {
-		return "the hub's and of each spoke's account"
+		return "the hub's account and each spoke's account"
 	}
-	return "the hub's and of the spoke's account"
+	return "the hub's account and the spoke's account"
 }
 
 func tagList(spoke hop.Session, transitive []string) string {
 	var tags []string
 	for _, t := range spoke.Tags {
-		text := span(t.Key+"="+t.Value, maxLine) // whole: a tag may be a secret, and a mask knows no part of it
+		text := span(t.Key+"="+t.Value, maxLine) // whole: a tag may be a secret, and a mask does not match a part of it
 		for _, key := range transitive {
 			if strings.EqualFold(key, t.Key) {
 				text += " (transitive)"
@@ -73,15 +73,15 @@ func tagList(spoke hop.Session, transitive []string) string {
 	return strings.Join(tags, "<br>")
 }
 
-// cloudTrail is the look-up by session name, which both hops and every later call carry. The
-// attributes are JSON because the CLI's short form splits at = and comma, which a name may hold.
+// cloudTrail returns the lookup by session name, which both calls of the hop and every later call have. The attributes
+// are JSON because the CLI's short form splits at = and comma, which a name may hold.
 func cloudTrail(plan hop.Plan) string {
 	return fmt.Sprintf(`aws cloudtrail lookup-events --region %s --lookup-attributes '[{"AttributeKey":"Username","AttributeValue":"%s"}]'`, plan.Region, plan.SessionName)
 }
 
-// failureSummary shows the causes, and for each mistake that was told its evidence as a list and what to paste in
-// a code block. What came from outside stands in code spans and code blocks, and nothing in them can end them.
-func failureSummary(causes []string, told []diagnose.Explanation) string {
+// failureSummary returns the causes, and for each distinct explanation its evidence as a list and what to paste in a
+// code block. What came from outside is in code spans and code blocks, and nothing in them can end them.
+func failureSummary(causes []string, distinct []diagnose.Explanation) string {
 	var b strings.Builder
 	b.WriteString("### AWS credentials: the hop failed\n\n")
 	if len(causes) == 1 {
@@ -92,8 +92,8 @@ func failureSummary(causes []string, told []diagnose.Explanation) string {
 		}
 		b.WriteString("\n")
 	}
-	for _, x := range told {
-		if len(told) > 1 {
+	for _, x := range distinct {
+		if len(distinct) > 1 {
 			fmt.Fprintf(&b, "---\n\n%s\n\n", span(x.Cause, maxLine))
 		}
 		b.WriteString(explained(x))

@@ -13,8 +13,8 @@ type ownTag struct {
 	droppable       bool
 }
 
-// ownTags are the session tags of this action: where the value comes from, the token's claim first,
-// and whether the tag may go when AWS finds the tags too large. The first seven are those of
+// ownTags are the session tags of this action: where the value comes from, the token's claim first, and whether the tag
+// is dropped when AWS finds the tags too large. The first seven are those of
 // aws-actions/configure-aws-credentials, so that policies written for it keep working.
 var ownTags = []ownTag{
 	{"GitHub", "", "", false}, // the constant Actions
@@ -37,9 +37,8 @@ func reserved(key string) bool {
 	return slices.ContainsFunc(ownTags, func(t ownTag) bool { return strings.EqualFold(t.key, key) })
 }
 
-// SessionTags gives the session tags that a step sends to the spoke, for a token with these claims: our own
-// and the custom ones. A tag that is to be transitive is not droppable: a role further down the chain may
-// depend on it.
+// SessionTags returns the session tags that a step sends with the spoke call, for a token with these claims: the
+// action's and the custom ones. A transitive tag is not droppable: a role further down the chain may depend on it.
 func SessionTags(claim, getenv func(string) string, custom []hop.Tag, transitive []string) []hop.Tag {
 	var tags []hop.Tag
 	for _, t := range ownTags {
@@ -62,8 +61,8 @@ func SessionTags(claim, getenv func(string) string, custom []hop.Tag, transitive
 	return append(tags, custom...)
 }
 
-// tagValue makes a value one that AWS takes: characters that it refuses become _, at most 256 of
-// them, and a value may not begin with aws:.
+// tagValue returns a value that AWS accepts: characters that it refuses become _, at most 256 are kept, and the value
+// does not begin with aws:.
 func tagValue(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if hop.NotTagRune(c) {
