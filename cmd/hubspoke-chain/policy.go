@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/cli"
-	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/generate"
 )
 
 // policyCommands are the commands that write the policies of a hub and its spokes.
@@ -35,7 +36,7 @@ whoever gets the name after you have given it up gets its subjects too.
 --pull-request lets in the runs of every pull request from a branch of the repository, whatever code
 it brings. --claim asks for more, and the token must meet all claims that are given; the same claim
 several times is a choice. AWS compares these claims, and no others:` + "\n" +
-			strings.Join(policy.ClaimNames[:5], ", ") + ",\n" + strings.Join(policy.ClaimNames[5:], ", ") + `.
+			strings.Join(chain.ClaimNames[:5], ", ") + ",\n" + strings.Join(chain.ClaimNames[5:], ", ") + `.
 
   aws iam create-role --role-name ROLE --assume-role-policy-document file://hub-trust.json`,
 		Examples: []string{
@@ -46,12 +47,12 @@ several times is a choice. AWS compares these claims, and no others:` + "\n" +
 			"hubspoke-chain policy hub-trust --hub-account-id 123456789012 --ghes github.example.com --repository octo-org/octo-repo --environment production",
 		},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			var h policy.HubTrust
-			var problems policy.Problems
+			var h generate.HubTrust
+			var problems generate.Problems
 			var ownerID, repositoryID, form string
 			var repositories, claims []string
 			flags.StringVar(&h.AccountID, "hub-account-id", "", "the hub's account, 12 digits: `ID`")
-			flags.StringVar(&h.Partition, "partition", "", "the hub's partition, `"+strings.Join(policy.Partitions, "|")+"` (default aws)")
+			flags.StringVar(&h.Partition, "partition", "", "the hub's partition, `"+strings.Join(generate.Partitions, "|")+"` (default aws)")
 			listVar(flags, &repositories, "repository", "`OWNER/REPO`, or OWNER@OWNER-ID/REPO@REPO-ID; repeatable")
 			flags.StringVar(&ownerID, "repository-owner-id", "", "`ID` of the owner, with a single --repository OWNER/REPO")
 			flags.StringVar(&repositoryID, "repository-id", "", "`ID` of the repository, with a single --repository OWNER/REPO")
@@ -63,11 +64,11 @@ several times is a choice. AWS compares these claims, and no others:` + "\n" +
 			issuerVar(flags, &h.Issuer)
 			flags.StringVar(&h.Audience, "audience", "", "`AUDIENCE` of the tokens (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
 			return func(_ context.Context, _ []string, s cli.Streams) error {
-				h.Form = policy.Form(form)
+				h.Form = generate.SubjectForm(form)
 				for _, written := range repositories {
-					r, err := policy.ParseRepository(written)
+					r, err := generate.ParseRepository(written)
 					if err != nil {
-						problems = append(problems, policy.Problem{Field: "repository", Message: err.Error()})
+						problems = append(problems, generate.Problem{Field: "repository", Message: err.Error()})
 						continue
 					}
 					h.Repositories = append(h.Repositories, r)
@@ -76,10 +77,10 @@ several times is a choice. AWS compares these claims, and no others:` + "\n" +
 				for _, c := range claims {
 					name, value, found := strings.Cut(c, "=")
 					if !found {
-						problems = append(problems, policy.Problem{Field: "claim", Message: fmt.Sprintf("%q is not NAME=VALUE", c)})
+						problems = append(problems, generate.Problem{Field: "claim", Message: fmt.Sprintf("%q is not NAME=VALUE", c)})
 						continue
 					}
-					h.Claims = append(h.Claims, policy.Claim{Name: name, Value: value})
+					h.Claims = append(h.Claims, generate.Claim{Name: name, Value: value})
 				}
 				return printDocument(s, h.Document, problems)
 			}
@@ -88,7 +89,7 @@ several times is a choice. AWS compares these claims, and no others:` + "\n" +
 }
 
 // addIDs completes a repository whose ids are given by flags of their own.
-func addIDs(repositories []policy.Repository, given int, ownerID, repositoryID string) policy.Problems {
+func addIDs(repositories []generate.Repository, given int, ownerID, repositoryID string) generate.Problems {
 	if ownerID == "" && repositoryID == "" {
 		return nil
 	}
@@ -98,7 +99,7 @@ func addIDs(repositories []policy.Repository, given int, ownerID, repositoryID s
 		if repositoryID == "" {
 			field = "repository-owner-id"
 		}
-		return policy.Problems{{Field: field, Message: apart}}
+		return generate.Problems{{Field: field, Message: apart}}
 	}
 	for i := range repositories {
 		repositories[i].OwnerID, repositories[i].ID = ownerID, repositoryID
@@ -125,16 +126,16 @@ policy names the hub.
 			"hubspoke-chain policy hub-permissions --role-tag hubspoke=spoke --account-id 222222222222 --account-id 333333333333 --role-path /deploy/",
 		},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			var p policy.HubPermissions
+			var p generate.HubPermissions
 			var tags []string
 			listVar(flags, &p.Spokes, "role-to-assume", "`ARN` of a spoke role; repeatable")
 			listVar(flags, &tags, "role-tag", "a tag that spokes have, `KEY=VALUE`; repeatable")
 			listVar(flags, &p.AccountIDs, "account-id", "with --role-tag, an account of spokes, 12 digits: `ID` (default any); repeatable")
 			flags.StringVar(&p.Path, "role-path", "", "with --role-tag, the `PATH` of the spokes and what is below it, /deploy/ for example (default any)")
-			flags.StringVar(&p.Partition, "partition", "", "with --role-tag, the spokes' partition, `"+strings.Join(policy.Partitions, "|")+"` (default aws)")
+			flags.StringVar(&p.Partition, "partition", "", "with --role-tag, the spokes' partition, `"+strings.Join(generate.Partitions, "|")+"` (default aws)")
 			skipVars(flags, &p.SkipTags, &p.SkipSourceIdentity)
 			return func(_ context.Context, _ []string, s cli.Streams) error {
-				var problems policy.Problems
+				var problems generate.Problems
 				p.Tags, problems = parseTags("role-tag", tags)
 				return printDocument(s, p.Document, problems)
 			}
@@ -166,7 +167,7 @@ they keep mistakes out, and are no proof of anything. Keys and values are compar
 				" --pin-subject repo:octo-org@1234567/octo-repo@89012345:environment:production",
 		},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			var t policy.SpokeTrust
+			var t generate.SpokeTrust
 			var tags []string
 			flags.StringVar(&t.HubRole, "hub-role-to-assume", "", "`ARN` of the hub role")
 			skipVars(flags, &t.SkipTags, &t.SkipSourceIdentity)
@@ -176,7 +177,7 @@ they keep mistakes out, and are no proof of anything. Keys and values are compar
 			flags.StringVar(&t.Audience, "audience", "", "`AUDIENCE` of the token behind the hub's session (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
 			listVar(flags, &tags, "require-tag", "a session tag that the hop must send, `KEY=VALUE`; repeatable")
 			return func(_ context.Context, _ []string, s cli.Streams) error {
-				var problems policy.Problems
+				var problems generate.Problems
 				t.RequireTags, problems = parseTags("require-tag", tags)
 				return printDocument(s, t.Document, problems)
 			}
@@ -184,7 +185,7 @@ they keep mistakes out, and are no proof of anything. Keys and values are compar
 	}
 }
 
-func issuerVar(flags *flag.FlagSet, i *policy.Issuer) {
+func issuerVar(flags *flag.FlagSet, i *generate.Issuer) {
 	flags.StringVar(&i.Enterprise, "enterprise", "", "`SLUG` of the enterprise, when it has the issuer token.actions.githubusercontent.com/SLUG")
 	flags.StringVar(&i.GHECom, "ghe-com", "", "`SUBDOMAIN` of SUBDOMAIN.ghe.com")
 	flags.StringVar(&i.GHES, "ghes", "", "`HOST` of a GitHub Enterprise Server")
@@ -204,23 +205,23 @@ func listVar(flags *flag.FlagSet, list *[]string, name, usage string) {
 }
 
 // parseTags takes a key to end at the first =.
-func parseTags(field string, written []string) (tags []policy.Tag, problems policy.Problems) {
+func parseTags(field string, written []string) (tags []chain.Tag, problems generate.Problems) {
 	for _, w := range written {
 		key, value, found := strings.Cut(w, "=")
 		if !found {
-			problems = append(problems, policy.Problem{Field: field, Message: fmt.Sprintf("%q is not KEY=VALUE", w)})
+			problems = append(problems, generate.Problem{Field: field, Message: fmt.Sprintf("%q is not KEY=VALUE", w)})
 			continue
 		}
-		tags = append(tags, policy.Tag{Key: key, Value: value})
+		tags = append(tags, chain.Tag{Key: key, Value: value})
 	}
 	return tags, problems
 }
 
 // printDocument prints a policy, or all that is wrong with the flags: what could not even be read, and what
 // the policy cannot be made of. What could not be read is not missing, nor is what would stand in its place.
-func printDocument(s cli.Streams, document func() ([]byte, error), unread policy.Problems) error {
+func printDocument(s cli.Streams, document func() ([]byte, error), unread generate.Problems) error {
 	text, err := document()
-	var problems policy.Problems
+	var problems generate.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
@@ -242,7 +243,7 @@ func printDocument(s cli.Streams, document func() ([]byte, error), unread policy
 	return err
 }
 
-func named(problems policy.Problems, field string) bool {
+func named(problems generate.Problems, field string) bool {
 	for _, p := range problems {
 		if p.Field == field {
 			return true

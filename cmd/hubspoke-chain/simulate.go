@@ -4,42 +4,41 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"strings"
-	"time"
+	"io"
 
 	"github.com/org/hubspoke-chain/internal/cli"
-	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/simulate"
 )
 
 func simulateCommand() cli.Command {
 	return cli.Command{
 		Name:    "simulate",
-		Summary: "try the policies on a hop: who gets in, and if not, which statement or condition says so",
-		About: `It decides as IAM does, with the policies of these files and nothing else. With --hub-trust it tries the hop
-into the hub, with --spoke-trust the one into the spoke, with both the whole way. Without --hub-permissions the
-hub's own policies are taken to allow. Files hold a policy as it is deployed, or what aws iam get-role prints,
-which also tells the ARN; - is standard input.
+		Summary: "show whether policies allow a hop, and why",
+		About: `Decides as IAM does, with the policies in the given files only. --hub-trust simulates the call into the hub,
+--spoke-trust the call into the spoke, and both the whole hop. Without --hub-permissions, the hub's own policies
+are assumed to allow. A file is a policy as it is deployed, or the output of aws iam get-role, which also provides
+the ARN; - is standard input.
 
-The token is told by its claims: all of them in --claims, or one by one, or by --repository and the
-environment or ref. A subject that is not given is made of these, as GitHub makes it:
-OWNER@OWNER-ID/REPO@REPO-ID for a repository with immutable subjects, OWNER/REPO for others.
+Describe the token by its claims: all in --claims, single ones in --claim, or with --repository and the environment
+or ref. The subject defaults to the one that GitHub composes: write OWNER@OWNER-ID/REPO@REPO-ID for a repository
+with immutable subjects, OWNER/REPO for others.
 
-What the step sends is what the action sends: its session tags, and the session policy that narrows the hub's
-session to the spoke. A tag whose value no claim tells has the value "simulated"; --tag sets it. Keys that
-depend on where and when the hop runs (aws:SourceIp, aws:PrincipalOrgID) or on the spoke's tags
+The simulated step sends what the action sends: its session tags, and the session policy that restricts the hub's
+session to the spoke. A tag whose claim is not given has the value "simulated"; --tag sets it. Condition keys that
+depend on the network or the organization (aws:SourceIp, aws:PrincipalOrgID) or on the spoke's tags
 (iam:ResourceTag/KEY) are absent unless --context sets them.
 
-Not looked at: whether the roles and the OIDC provider exist and the provider lists the audience, durations,
-the size of the tags, resource control policies.
+Not checked: whether the roles and the OIDC provider exist, the provider's audiences, durations, the size of the
+tags, resource control policies.
 
---expect makes it a check: status 0 when the outcome is as expected, whichever that is. --cases does it for a
-list of named cases. A case is an object with name, expect and any of these flags, which go on top of those of
-the command line; a flag that repeats takes a list, or an object for NAME=VALUE:
+--expect makes it a check, with status 0 if the outcome is as expected. --cases checks a JSON list of cases. A case
+is an object with name, expect, and any flags of this command, which are applied after those of the command line; a
+repeatable flag is a list, or an object for NAME=VALUE:
 
   [{"name": "staging deploys", "environment": "staging", "expect": "allowed"},
    {"name": "another workflow", "claim": {"workflow": "test"}, "tag": ["Team=red"], "expect": "refused"}]
 
-Exit status: 0 allowed, or as expected; 1 refused, or not as expected; 2 an input that is of no use.`,
+Exit status: 0 if allowed, or as expected; 1 if refused, or not as expected; 2 for a bad command line or invalid input.`,
 		Examples: []string{
 			"hubspoke-chain simulate --hub-trust hub-trust.json --hub-permissions hub-permissions.json" +
 				" --spoke-trust spoke-trust.json --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub" +
@@ -48,119 +47,86 @@ Exit status: 0 allowed, or as expected; 1 refused, or not as expected; 2 an inpu
 				" --subject repo:octo-org/octo-repo:pull_request --expect refused",
 		},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			var x simulateFlags
+			var in simulate.Input
 			format := flags.String("format", "text", "`text|json`")
-			expect := flags.String("expect", "", "the outcome that gives status 0: `allowed|refused`")
-			cases := flags.String("cases", "", "JSON `FILE` of cases, each with the outcome that is expected")
-			x.declare(flags)
+			expect := flags.String("expect", "", "the outcome to exit with status 0 for: `allowed|refused`")
+			cases := flags.String("cases", "", "JSON `FILE` of cases, each with its expected outcome")
+			simulateFlags(flags, &in)
 			return func(_ context.Context, _ []string, s cli.Streams) error {
-				files := &fileReader{in: s.In}
-				if *cases != "" {
-					if *expect != "" {
-						return cli.UsageError{Err: errors.New("--expect goes without --cases, where each case has its own")}
-					}
-					return runCases(x, *cases, files, *format, s.Out)
+				if *cases != "" && *expect != "" {
+					return cli.UsageError{Err: errors.New("--expect cannot be combined with --cases: each case has its own")}
 				}
-				r, err := x.simulate(files)
-				if err != nil {
-					return err
-				}
-				text := r.text()
-				if *format == "json" {
-					text = toJSON(r)
-				}
-				if err := show(s.Out, text); err != nil {
-					return err
-				}
-				if r.outcome() != *expect && (*expect != "" || !r.Allowed) {
-					return cli.Status(1)
-				}
-				return nil
+				return runSimulate(in, &simulate.Files{Stdin: s.In}, *cases, *expect, *format, s.Out)
 			}
 		},
 	}
 }
 
-// simulateFlags are the flags that say what is tried; a case of --cases may have each of them.
-type simulateFlags struct {
-	hubTrust, spokeTrust, boundary              string
-	hubPermissions, scps                        []string
-	hubRole, spokeRole                          string
-	claimsFile, subject, audience, issuer       string
-	repository, environment, ref                string
-	pullRequest, skipTagging                    bool
-	sessionName, sourceIdentity, externalID     string
-	claims, tags, transitiveTagKeys, conditions []string
-}
-
-// declare gives each flag the value that its field has, so that a copy can be set further.
-func (x *simulateFlags) declare(flags *flag.FlagSet) {
-	text := func(field *string, name, usage string) { flags.StringVar(field, name, *field, usage) }
-	text(&x.hubTrust, "hub-trust", "trust policy of the hub role: `FILE`")
-	listVar(flags, &x.hubPermissions, "hub-permissions",
+func simulateFlags(flags *flag.FlagSet, in *simulate.Input) {
+	flags.StringVar(&in.HubTrust, "hub-trust", "", "trust policy of the hub role: `FILE`")
+	listVar(flags, &in.HubPermissions, "hub-permissions",
 		"permission policy of the hub role: `FILE` (default one that allows everything); repeatable")
-	text(&x.boundary, "boundary", "permissions boundary of the hub role: `FILE`")
-	listVar(flags, &x.scps, "scp", "service control policy of the hub's account: `FILE`; repeatable")
-	text(&x.spokeTrust, "spoke-trust", "trust policy of the spoke role: `FILE`")
-	text(&x.hubRole, "hub-role-to-assume", "`ARN` of the hub role; get-role's output in --hub-trust tells it too")
-	text(&x.spokeRole, "role-to-assume", "`ARN` of the spoke role; get-role's output in --spoke-trust tells it too")
-	text(&x.claimsFile, "claims", "the token's claims, a JSON object in `FILE`")
-	listVar(flags, &x.claims, "claim", "a claim of the token, `NAME=VALUE`; repeatable")
-	text(&x.subject, "subject", "the token's sub: `SUBJECT`")
-	text(&x.audience, "audience",
-		"the token's aud: `AUDIENCE` (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
-	text(&x.issuer, "issuer", "the token's iss: `URL` (default https://"+policy.Issuer{}.String()+")")
-	text(&x.repository, "repository", "`OWNER/REPO` that the job is of, or OWNER@OWNER-ID/REPO@REPO-ID")
-	text(&x.environment, "environment", "`NAME` of the environment that the job names")
-	text(&x.ref, "ref", "branch or tag of the run, refs/heads/NAME or refs/tags/NAME: `REF`")
-	flags.BoolVar(&x.pullRequest, "pull-request", x.pullRequest, "the run is of a pull request")
-	text(&x.sessionName, "role-session-name", "`NAME` of both sessions (default gh-RUN-ATTEMPT, from the claims)")
-	flags.BoolVar(&x.skipTagging, "role-skip-session-tagging", x.skipTagging, "send no session tags")
-	listVar(flags, &x.tags, "tag",
-		"a session tag, `KEY=VALUE`: one of custom-tags, or the value of one that the action sends; repeatable")
-	listVar(flags, &x.transitiveTagKeys, "transitive-tag-key", "`KEY` of a session tag to make transitive; repeatable")
-	text(&x.sourceIdentity, "source-identity", "source identity that the step sets: `NAME`")
-	text(&x.externalID, "role-external-id", "external `ID` that the step sends")
-	listVar(flags, &x.conditions, "context",
-		"a condition key and its value, `KEY=VALUE`; aws:Principal... at the spoke only; repeatable")
+	flags.StringVar(&in.Boundary, "boundary", "", "permissions boundary of the hub role: `FILE`")
+	listVar(flags, &in.SCPs, "scp", "service control policy of the hub's account: `FILE`; repeatable")
+	flags.StringVar(&in.SpokeTrust, "spoke-trust", "", "trust policy of the spoke role: `FILE`")
+	flags.StringVar(&in.HubRole, "hub-role-to-assume", "", "`ARN` of the hub role (default from get-role's output in --hub-trust)")
+	flags.StringVar(&in.SpokeRole, "role-to-assume", "", "`ARN` of the spoke role (default from get-role's output in --spoke-trust)")
+	flags.StringVar(&in.ClaimsFile, "claims", "", "claims of the token, a JSON object in `FILE`")
+	listVar(flags, &in.Claims, "claim", "claim of the token, `NAME=VALUE`; repeatable")
+	flags.StringVar(&in.Subject, "subject", "", "sub of the token: `SUBJECT`")
+	flags.StringVar(&in.Audience, "audience", "", "aud of the token: `AUDIENCE` (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
+	flags.StringVar(&in.Issuer, "issuer", "", "iss of the token: `URL` (default https://token.actions.githubusercontent.com)")
+	flags.StringVar(&in.Repository, "repository", "", "repository of the job, `OWNER/REPO` or OWNER@OWNER-ID/REPO@REPO-ID")
+	flags.StringVar(&in.Environment, "environment", "", "`NAME` of the job's environment")
+	flags.StringVar(&in.Ref, "ref", "", "branch or tag of the run, refs/heads/NAME or refs/tags/NAME: `REF`")
+	flags.BoolVar(&in.PullRequest, "pull-request", false, "the run is of a pull request")
+	flags.StringVar(&in.SessionName, "role-session-name", "", "`NAME` of both sessions (default gh-RUN-ATTEMPT, from the claims)")
+	flags.BoolVar(&in.SkipTagging, "role-skip-session-tagging", false, "send no session tags")
+	listVar(flags, &in.Tags, "tag", "session tag, `KEY=VALUE`: one of custom-tags, or the value of one of the action's own; repeatable")
+	listVar(flags, &in.TransitiveTagKeys, "transitive-tag-key", "`KEY` of a session tag to mark as transitive; repeatable")
+	flags.StringVar(&in.SourceIdentity, "source-identity", "", "source identity that the step sets: `NAME`")
+	flags.StringVar(&in.ExternalID, "role-external-id", "", "external `ID` that the step sends")
+	listVar(flags, &in.Context, "context", "condition key and its value, `KEY=VALUE`; aws:Principal... at the spoke only; repeatable")
 }
 
-// simulate tries the hops.
-func (x simulateFlags) simulate(files *fileReader) (*report, error) {
-	w, err := x.read(files)
-	if err != nil {
-		return nil, err
+// runSimulate writes the report of one simulation, or of a file of cases. The outcome sets the exit status.
+func runSimulate(in simulate.Input, files *simulate.Files, cases, expect, format string, out io.Writer) error {
+	var report interface {
+		Text() string
+		JSON() string
 	}
-	r := &report{Allowed: true}
-	now := time.Now()
-	session := policy.RoleSession{Role: w.hub, Name: w.name, Issued: now}
-	if w.claims.Text("sub") != "" {
-		issuer := strings.TrimPrefix(w.claims.Text("iss"), "https://")
-		hub := policy.Call{
-			Token: &policy.Token{Issuer: issuer, Provider: providerARN(w.hub.ARN, issuer), Claims: w.claims},
-			Role:  w.hub, SessionName: w.name, Time: now, Context: policy.Context{},
+	var expected bool
+	if cases != "" {
+		results, err := simulate.RunCases(in, cases, files)
+		if err != nil {
+			return usage(err)
 		}
-		for key, values := range w.context {
-			if !strings.HasPrefix(key, "aws:principal") {
-				hub.Context[key] = values
-			}
+		report, expected = results, results.AsExpected()
+	} else {
+		result, err := simulate.Run(in, files)
+		if err != nil {
+			return usage(err)
 		}
-		if w.hubTrust != nil {
-			r.add(w, "hub", hub, hub.Authorize(policy.Policies{Trust: w.hubTrust}))
-		}
-		session = hub.Session()
+		report, expected = result, result.Outcome() == expect || expect == "" && result.Allowed
 	}
-	if w.spokeSide.Trust != nil {
-		spoke := policy.Call{
-			Caller: &session, Role: w.spoke, SessionName: w.name, Tags: w.tags, TransitiveTagKeys: w.transitive,
-			SourceIdentity: x.sourceIdentity, ExternalID: x.externalID, Time: now, Context: w.context,
-		}
-		r.add(w, "spoke", spoke, spoke.Authorize(w.spokeSide))
+	text := report.Text()
+	if format == "json" {
+		text = report.JSON()
 	}
-	return r, nil
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if !expected {
+		return cli.Status(1)
+	}
+	return nil
 }
 
-func providerARN(role, issuer string) string {
-	fields := strings.SplitN(role, ":", 6)
-	return strings.Join(fields[:5], ":") + ":oidc-provider/" + issuer
+// usage makes an invalid input a usage error, which points to the help.
+func usage(err error) error {
+	var invalid *simulate.InputError
+	if errors.As(err, &invalid) {
+		return cli.UsageError{Err: err}
+	}
+	return err
 }
