@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 		{name: "refused", spoke: refused, status: 1, vars: map[string]string{}, outputs: map[string]string{}, says: []string{
 			"::error title=hubspoke-chain::assuming spoke role arn:aws:iam::222222222222:role/deploy: AccessDenied: User: x is not authorized to perform: sts:AssumeRole on resource: y (request 1f2e); likely: the trust policy of the spoke role does not name the hub role\n"}},
 		{name: "unset and refused", in: given{"unset-current-credentials": "true"}, spoke: refused, status: 1, vars: blank, outputs: map[string]string{}},
-		{name: "a profile is set", env: given{"AWS_PROFILE": "dev"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"::warning::AWS_PROFILE is set: AWS's SDK for JavaScript prefers that profile"}},
+		{name: "a profile is set", env: given{"AWS_PROFILE": "dev"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"::warning::AWS_PROFILE is set: the AWS SDK for JavaScript prefers that profile"}},
 		{name: "capped", in: given{"role-duration-seconds": "7200"}, vars: exportedEnv, outputs: exportedOutputs, says: []string{"::notice::role-duration-seconds: 7200 is capped at 3600, "}},
 		{name: "tags that are not sent", in: given{"role-skip-session-tagging": "true", "custom-tags": `{"a":"b"}`}, vars: exportedEnv, outputs: exportedOutputs, says: []string{
 			"::notice::custom-tags and transitive-tag-keys are not sent because role-skip-session-tagging is true\n"}},
@@ -196,7 +196,7 @@ func TestProblems(t *testing.T) {
 ::add-mask::123456789012
 ::add-mask::222222222222
 ::error title=hubspoke-chain::aws-region: is required: the name of an AWS region, for example us-east-1%0Aaudience: "a b" is not 1 to 255 printable ASCII characters without a space%0AACTIONS_ID_TOKEN_REQUEST_URL: "http://github.example/x" is not an https URL (http is for loopback only)
-Nothing was asked of GitHub or AWS, and nothing was exported.
+No request was sent to GitHub or AWS, and nothing was exported.
 `
 	if status != 1 || out.String() != want {
 		t.Errorf("status %d\ngot\n%s\nwant\n%s", status, &out, want)
@@ -227,14 +227,14 @@ func TestEnds(t *testing.T) {
 	w := newWorld(t, nil, nil, "")
 	var out bytes.Buffer
 	status := Run(cancelled, &out, w.getenv, Options{Version: "v1.2.3"})
-	want := "::error title=hubspoke-chain::minting the ID token: interrupt signal received"
+	want := "::error title=hubspoke-chain::requesting the ID token: interrupt signal received"
 	if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "\nCause: the runner stopped the step\n") || status != 1 || w.read("GITHUB_ENV")+w.read("GITHUB_OUTPUT") != "" {
 		t.Errorf("status %d:\n%s\nwant %s", status, &out, want)
 	}
 	late, stop := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer stop()
 	out.Reset()
-	if Run(late, &out, w.getenv, Options{Version: "v1.2.3"}) != 1 || !strings.Contains(out.String(), "::error title=hubspoke-chain::minting the ID token: context deadline exceeded") {
+	if Run(late, &out, w.getenv, Options{Version: "v1.2.3"}) != 1 || !strings.Contains(out.String(), "::error title=hubspoke-chain::requesting the ID token: context deadline exceeded") {
 		t.Errorf("got %s", &out)
 	}
 }
@@ -249,7 +249,7 @@ func TestSummary(t *testing.T) {
 	row := "x\\u0060\\u007c](https://evil.example)\\x0a# <script>`"
 	want := "### AWS credentials: `deploy` in account `222222222222`\n\n| Chain |  |\n| --- | --- |\n| Subject | `repo:o/r:ref:" + row + " (legacy) |\n" +
 		"| Hub | `arn:aws:iam::123456789012:role/hub` |\n| Spoke | `arn:aws:iam::222222222222:role/deploy` |\n| Session | `gh-17-2` |\n| Expires | `2025-06-15T15:06:40Z` |\n" +
-		"| Session tags | `Branch=" + row + "<br>`Team=pay` (transitive) |\n\nWhat this run did, in CloudTrail of the hub's and of the spoke's account:\n\n" +
+		"| Session tags | `Branch=" + row + "<br>`Team=pay` (transitive) |\n\nCloudTrail events of this run, in the hub's account and the spoke's account:\n\n" +
 		"    aws cloudtrail lookup-events --region us-east-1 --lookup-attributes '[{\"AttributeKey\":\"Username\",\"AttributeValue\":\"gh-17-2\"}]'\n\n"
 	if got := s.summary([]hop.Session{session}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -286,11 +286,11 @@ func TestFailureSummary(t *testing.T) {
 	t.Parallel()
 	const evil = "x\\u0060\\u0060\\u0060\\x0a## y\\x0a\\u0060\\u0060\\u0060mermaid\\x0a[z](https://evil.example) <img src=x> @org/team \\u007c $a$ ##[error]"
 	want := "### AWS credentials: the hop failed\n\n`assuming hub role: AccessDenied: " + evil + "`\n\n" +
-		"The answer does not tell these causes apart. The likeliest comes first:\n\n" +
+		"AWS does not say which of these it was. Most likely first:\n\n" +
 		"#### 1. it wants `a\"b\\u0060\\u007c](https://evil.example)`, and \\*not\\* that\n\n" +
 		"- \n- `" + evil + "`\n- it is `" + evil + "`\n\n**Fix:** set `x\\` \\<b\\>\n\n" +
 		"policy of `" + evil + "`:\n\n`````json\n{\n````\n``\\x1b[31m\n::error::x\n}\n`````\n\n#### 2. ::error::x\n\n" +
-		"#### This tells which one it is:\n\n````sh\na '```\n::stop-commands::x\n````\n\n"
+		"#### To find out which, run:\n\n````sh\na '```\n::stop-commands::x\n````\n\n"
 	x := hostile()
 	if got := failureSummary([]string{x.Cause}, []diagnose.Explanation{x}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -333,8 +333,8 @@ func TestTold(t *testing.T) {
 	for n := range 3 {
 		s.reached(hop.StageSpoke, hop.Session{ARN: "arn", Tags: make([]hop.Tag, n)}, 20*time.Millisecond)
 	}
-	want := `  retry    no answer; attempt 2 of 5 follows in 1.5 s
-::notice::the session tags are too large for AWS (PackedPolicyTooLarge); arn:aws:iam::222222222222:role/deploy is assumed without RunId, Job
+	want := `  retry    no answer; retrying in 1.5 s (attempt 2 of 5)
+::notice::the session tags are too large for AWS (PackedPolicyTooLarge): assuming arn:aws:iam::222222222222:role/deploy without RunId, Job
   spoke    arn, no session tags, in 20 ms
   spoke    arn, 1 session tag, in 20 ms
   spoke    arn, 2 session tags, in 20 ms

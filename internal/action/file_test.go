@@ -87,10 +87,10 @@ func TestEncodeRefuses(t *testing.T) {
 		pair pair
 		want string
 	}{
-		{pair{"", "v"}, `the name "" is not one for a command file`},
-		{pair{"A=B", "v"}, `the name "A=B" is not one for a command file`},
-		{pair{"A<<B", "v"}, `the name "A<<B" is not one for a command file`},
-		{pair{"A\nB", "v"}, `the name "A\nB" is not one for a command file`},
+		{pair{"", "v"}, `the name "" is not valid in a command file`},
+		{pair{"A=B", "v"}, `the name "A=B" is not valid in a command file`},
+		{pair{"A<<B", "v"}, `the name "A<<B" is not valid in a command file`},
+		{pair{"A\nB", "v"}, `the name "A\nB" is not valid in a command file`},
 		{pair{"A", "secret\nNODE_OPTIONS=x"}, "the value of A holds a line end or a NUL"},
 		{pair{"A", "secret\r"}, "the value of A holds a line end or a NUL"},
 		{pair{"A", "secret\x00"}, "the value of A holds a line end or a NUL"},

@@ -90,18 +90,21 @@ func FuzzCustomTags(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		tags, err := parseCustomTags(s)
-		if err != nil {
-			if tags != nil || len(err.Error()) > 1000 {
-				t.Errorf("%q: %v, %v", s, tags, err)
+		in, problems := readInputs(required.with(given{"custom-tags": s}).get, ofRun.get)
+		for _, problem := range problems {
+			if len(problem) > 1700 {
+				t.Errorf("%q: %s", s, problem)
 			}
+		}
+		if len(problems) > 0 {
 			return
 		}
+		tags := in.plan.Tags
 		if len(tags)+len(ownTags) > hop.MaxTags {
 			t.Errorf("%d tags", len(tags))
 		}
 		for i, tag := range tags {
-			if hop.CheckTag(tag.Key, tag.Value) != nil || reserved(tag.Key) || hasTag(tags[:i], tag.Key) || tag.Droppable {
+			if hop.CheckTag(tag.Key, tag.Value) != nil || reserved(tag.Key) || slices.ContainsFunc(tags[:i], func(t hop.Tag) bool { return strings.EqualFold(t.Key, tag.Key) }) || tag.Droppable {
 				t.Errorf("%q: accepted %+v", s, tag)
 			}
 		}

@@ -84,7 +84,7 @@ func TestLog(t *testing.T) {
 ::notice::100%25\x0a::error::x
 ::warning::\u003a:error::x
 ::error title=hubspoke-chain::role: "a\x0a::error::b"%0A\u003a:stop-commands::x
-The answer does not tell these causes apart. The likeliest comes first:
+AWS does not say which of these it was. Most likely first:
 
 1. it wants "a\"b` + "`" + `|](https://evil.example)", and *not* that
    - 
@@ -100,7 +100,7 @@ The answer does not tell these causes apart. The likeliest comes first:
 
 2. ::error::x
 
-This tells which one it is:
+To find out which, run:
        a '` + "```" + `
 \u003a:stop-commands::x
 Cause: 50%

@@ -1,7 +1,7 @@
-// Package diagnose turns a failed hop into its likely causes, what speaks for each, and what to paste. It is
-// pure: the error and what is known of the run go in, text comes out. Every line of it is one line, of
-// bounded length and without a character that does not print. What came from outside stands between double
-// quotes, or in a snippet; keeping it from meaning anything where it is shown is left to the caller.
+// Package diagnose explains a failed hop: its likely causes, the evidence for each, and what to paste. It is pure: the
+// error, the plan, the claims and the job go in, text comes out. Every line is one line, of bounded length and without
+// a character that does not print. What came from outside is between double quotes, or in a snippet; escaping it where
+// it is shown is left to the caller.
 package diagnose
 
 import (
@@ -10,47 +10,27 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
 )
 
-// Run is what is known of the run that failed. What is empty is not known, or was not set.
-type Run struct {
-	Hub, Spoke hop.ARN
-	Spokes     int // assumed in one step; 0 counts as 1
-	Region     string
-	Endpoint   string // HOST:PORT of an STS endpoint that stands in for the region's
-	Proxy      string // HOST:PORT
-	Audience   string
-	Claims     idtoken.Claims // empty when no token was minted
-
-	SessionName       string
-	Duration          time.Duration // of the spoke's session
-	Tags              []hop.Tag     // session tags that were to be sent
-	TransitiveTagKeys []string
-	SourceIdentity    string
-	ExternalID        bool // one was sent; its value is not told
-	InlinePolicy      bool // an inline session policy was passed for the spoke's session
-	ManagedPolicies   bool // managed ones were
-
-	Attempts int           // of one call
-	Timeout  time.Duration // of the whole step
-
+// Job is what is known of the job besides its token. What is empty is not known.
+type Job struct {
 	Event      string // that started the run, pull_request for example
 	Actor      string
 	Repository string // OWNER/REPO
-	ID         string // of the run, digits
+	RunID      string // digits
 	Head       string // OWNER/REPO that the pull request comes from
+	Proxy      string // HOST:PORT of the proxy in use
 }
 
-// Explanation is what to tell the user.
+// Explanation is what the user reads about a failure.
 type Explanation struct {
-	Cause   string   // one line: what went wrong, in the words of the answer, and the likeliest cause
-	Certain bool     // the answer leaves only one cause
-	Causes  []Cause  // the likeliest first; empty when the error says all that there is to say
-	Decide  []string // the lines of one shell command that tells the causes apart; empty when there is none
+	Cause   string   // one line: what went wrong, in the words of the response, and the likeliest cause
+	Certain bool     // the response has only one cause
+	Causes  []Cause  // the likeliest first; empty when the error needs no explanation
+	Decide  []string // the lines of one shell command that distinguishes the causes; empty when there is none
 }
 
 // Cause is one thing that may have gone wrong.
@@ -65,12 +45,13 @@ type Cause struct {
 type Snippet struct {
 	Language string // yaml, json or sh
 	Where    string // one line: what it is for
-	Text     string // without a line end behind the last line
+	Text     string // without a line end after the last line
 }
 
-// Explain finds what may have gone wrong. It claims only what the answer allows: where AWS answers several
-// mistakes with the same words, all of them are given, ranked by what is known of the run.
-func Explain(err error, run Run) Explanation {
+// Explain returns what may have gone wrong with the hop of a plan. It claims only what the response allows: where AWS
+// returns the same error for several mistakes, all of them are causes, ranked by what is known. The plan's tags are
+// those that were to be sent; the claims are empty when no token was issued.
+func Explain(err error, plan hop.Plan, claims idtoken.Claims, job Job) Explanation {
 	if err == nil {
 		return Explanation{}
 	}
@@ -78,7 +59,13 @@ func Explain(err error, run Run) Explanation {
 	if !errors.As(err, &failure) {
 		return Explanation{Cause: printable(err.Error(), maxFailure)}
 	}
-	x := explainer{run, failure}.explain()
+	e := explainer{plan: plan, claims: claims, job: job, failure: failure}
+	for _, spoke := range plan.Spokes {
+		if e.spoke == (hop.ARN{}) || spoke.String() == failure.Role {
+			e.spoke = spoke
+		}
+	}
+	x := e.explain()
 	x.dropTooLong()
 	x.Cause = printable(failure.Error(), maxFailure)
 	switch {
@@ -91,7 +78,7 @@ func Explain(err error, run Run) Explanation {
 	return x
 }
 
-// dropTooLong leaves out what a log or a summary would have to cut, since a part of it is worse than nothing.
+// dropTooLong drops what a log or a summary would have to cut, since a part of it is worse than nothing.
 func (x *Explanation) dropTooLong() {
 	tooLong := func(line string) bool { return len(line) > maxPaste }
 	for i := range x.Causes {
@@ -104,28 +91,30 @@ func (x *Explanation) dropTooLong() {
 	}
 }
 
-// explainer is one failure of one run.
+// explainer is one failure of one hop.
 type explainer struct {
-	Run
+	plan    hop.Plan
+	claims  idtoken.Claims
+	job     Job
 	failure *hop.Error
+	spoke   hop.ARN // that failed; the first one when the failure is not a spoke's
 }
 
 func (e explainer) explain() Explanation {
 	f := e.failure
-	asked := f.Stage == hop.StageHub || f.Stage == hop.StageSpoke
 	switch {
 	case errors.Is(f, context.Canceled):
 		return certain(Cause{
 			Title:    "the runner stopped the step",
-			Evidence: []string{"the job was cancelled, or its timeout-minutes were over"},
-			Fix:      "nothing was exported and nothing is half done: run the job again",
+			Evidence: []string{"the job was canceled, or its timeout-minutes elapsed"},
+			Fix:      "nothing was exported: run the job again",
 		})
 	case f.Stage == hop.StageToken:
 		return e.token()
 	case f.Stage == hop.StageExport:
 		return e.export()
-	case asked && f.Code == "":
-		return e.noAnswer()
+	case f.Code == "":
+		return e.noResponse()
 	case f.HasCode("InvalidIdentityToken"), f.HasCode("IDPCommunicationError"), f.HasCode("IDPRejectedClaim"):
 		return e.identityToken()
 	case f.HasCode("AccessDenied") && f.Stage == hop.StageHub:
@@ -136,10 +125,10 @@ func (e explainer) explain() Explanation {
 	return e.refusedRequest()
 }
 
-// certain is an explanation with one cause that the answer itself names.
+// certain returns an explanation with the one cause that the response names.
 func certain(c Cause) Explanation { return Explanation{Certain: true, Causes: []Cause{c}} }
 
-// likely is an explanation with the one cause that the answer points to, and does not name.
+// likely returns an explanation with the one cause that the response suggests.
 func likely(c Cause) Explanation { return Explanation{Causes: []Cause{c}} }
 
 // weighed is a cause and how likely the evidence makes it, from 0 to 100. The numbers only rank.
@@ -148,7 +137,7 @@ type weighed struct {
 	Cause
 }
 
-// rank puts the likeliest first and leaves out those of weight 0.
+// rank returns the causes, the likeliest first, without those of weight 0.
 func rank(causes ...weighed) []Cause {
 	slices.SortStableFunc(causes, func(a, b weighed) int { return cmp.Compare(b.weight, a.weight) })
 	var ranked []Cause
@@ -160,7 +149,7 @@ func rank(causes ...weighed) []Cause {
 	return ranked
 }
 
-// when gives a weight for a condition that holds, and another for one that does not.
+// when returns one weight if the condition holds, and another if it does not.
 func when(condition bool, yes, no int) int {
 	if condition {
 		return yes

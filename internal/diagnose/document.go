@@ -24,8 +24,8 @@ var standardSubject = sync.OnceValue(func() *regexp.Regexp {
 
 // subject reads the token's; false when the subject is customized or there is no token.
 func (e explainer) subject() (subject, bool) {
-	m := standardSubject().FindStringSubmatch(e.Claims.Subject)
-	if m == nil || e.Claims.Form() == idtoken.Customized {
+	m := standardSubject().FindStringSubmatch(e.claims.Subject)
+	if m == nil || e.claims.SubjectForm() == idtoken.Customized {
 		return subject{}, false
 	}
 	repository, err := generate.ParseRepository(m[1])
@@ -38,7 +38,7 @@ func (e explainer) subject() (subject, bool) {
 
 // issuer is the token's as IAM names it, without https://; github.com's when there is no token.
 func (e explainer) issuer() string {
-	if issuer, found := strings.CutPrefix(e.Claims.Issuer, "https://"); found {
+	if issuer, found := strings.CutPrefix(e.claims.Issuer, "https://"); found {
 		return issuer
 	}
 	return generate.Issuer{}.String()
@@ -46,7 +46,7 @@ func (e explainer) issuer() string {
 
 // provider is the ARN of the issuer's OIDC provider in the hub's account.
 func (e explainer) provider() string {
-	return "arn:" + e.Hub.Partition + ":iam::" + e.Hub.AccountID + ":oidc-provider/" + e.issuer()
+	return "arn:" + e.plan.Hub.Partition + ":iam::" + e.plan.Hub.AccountID + ":oidc-provider/" + e.issuer()
 }
 
 // githubIssuer tells which of GitHub's issuers the token is from; false for any other.
@@ -72,8 +72,8 @@ func (e explainer) hubTrust() Snippet {
 		return Snippet{}
 	}
 	trust := generate.HubTrust{
-		Partition: e.Hub.Partition, AccountID: e.Hub.AccountID, Issuer: issuer, Audience: e.Audience,
-		Repositories: []generate.Repository{s.repository}, Form: generate.SubjectForm(e.Claims.Form()), PullRequest: s.context == "pull_request",
+		Partition: e.plan.Hub.Partition, AccountID: e.plan.Hub.AccountID, Issuer: issuer, Audience: e.plan.Audience,
+		Repositories: []generate.Repository{s.repository}, Form: generate.SubjectForm(e.claims.SubjectForm()), PullRequest: s.context == "pull_request",
 	}
 	switch s.context {
 	case "environment":
@@ -81,18 +81,18 @@ func (e explainer) hubTrust() Snippet {
 	case "ref":
 		trust.Refs = []string{s.value}
 	}
-	return document("trust policy of "+quoted(e.Hub.String()), trust.Document)
+	return document("trust policy of "+quoted(e.plan.Hub.String()), trust.Document)
 }
 
 // hubPermissions is a permission policy of the hub for this spoke.
 func (e explainer) hubPermissions() Snippet {
-	permissions := generate.HubPermissions{Spokes: []string{e.Spoke.String()}}
-	return document("permission policy of "+quoted(e.Hub.String()), permissions.Document)
+	permissions := generate.HubPermissions{Spokes: []string{e.spoke.String()}}
+	return document("permission policy of "+quoted(e.plan.Hub.String()), permissions.Document)
 }
 
 // spokeTrust is a trust policy of the spoke that lets the hub in.
 func (e explainer) spokeTrust() Snippet {
-	return document("trust policy of "+quoted(e.Spoke.String()), generate.SpokeTrust{HubRole: e.Hub.String()}.Document)
+	return document("trust policy of "+quoted(e.spoke.String()), generate.SpokeTrust{HubRole: e.plan.Hub.String()}.Document)
 }
 
 // document is empty for values that IAM would not take: then there is nothing to paste.
@@ -129,23 +129,23 @@ func credentialsOf(accountID string) string { return "# with credentials of acco
 
 // simulateHub asks what the hub's trust policy, as AWS has it, says to this token.
 func (e explainer) simulateHub() []string {
-	words := []string{"| hubspoke-chain simulate --hub-trust - --hub-role-to-assume " + shell(e.Hub.String())}
+	words := []string{"| hubspoke-chain simulate --hub-trust - --hub-role-to-assume " + shell(e.plan.Hub.String())}
 	words = append(words, e.subjectFlags()...)
 	if chain.CarriesClaims(e.issuer()) {
 		for _, name := range chain.ClaimNames {
-			if value := e.Claims.Get(name); value != "" {
+			if value := e.claims.Get(name); value != "" {
 				words = append(words, "--claim "+shell(name+"="+value))
 			}
 		}
 	}
-	return command([]string{credentialsOf(e.Hub.AccountID), getRole(e.Hub.Name)}, words)
+	return command([]string{credentialsOf(e.plan.Hub.AccountID), getRole(e.plan.Hub.Name)}, words)
 }
 
 // subjectFlags are the token's claims that stay condition keys all along the chain.
 func (e explainer) subjectFlags() []string {
-	flags := []string{"--subject " + shell(e.Claims.Subject)}
-	if len(e.Claims.Audience) > 0 {
-		flags = append(flags, "--audience "+shell(e.Claims.Audience[0]))
+	flags := []string{"--subject " + shell(e.claims.Subject)}
+	if len(e.claims.Audience) > 0 {
+		flags = append(flags, "--audience "+shell(e.claims.Audience[0]))
 	}
 	if e.issuer() != (generate.Issuer{}).String() {
 		flags = append(flags, "--issuer "+shell("https://"+e.issuer()))
@@ -156,31 +156,31 @@ func (e explainer) subjectFlags() []string {
 // simulateSpoke asks what the spoke's trust policy, as AWS has it, says to the hub's session. For the hub's
 // own side it takes permissions that allow the hop, so that a refusal is the spoke's.
 func (e explainer) simulateSpoke() []string {
-	start := []string{credentialsOf(e.Spoke.AccountID) + "; if it says allowed, the permissions of the hub role are at fault"}
-	spoke := "--role-to-assume " + shell(e.Spoke.String())
+	start := []string{credentialsOf(e.spoke.AccountID) + "; if it says allowed, the permissions of the hub role are at fault"}
+	spoke := "--role-to-assume " + shell(e.spoke.String())
 	words := []string{
 		"| hubspoke-chain simulate --spoke-trust - " + spoke,
 		"--hub-permissions <(hubspoke-chain policy hub-permissions " + spoke + ")",
-		"--hub-role-to-assume " + shell(e.Hub.String()), "--role-session-name " + shell(e.SessionName),
+		"--hub-role-to-assume " + shell(e.plan.Hub.String()), "--role-session-name " + shell(e.plan.SessionName),
 	}
 	words = append(words, e.subjectFlags()...)
-	if len(e.Tags) == 0 {
+	if len(e.plan.Tags) == 0 {
 		words = append(words, "--role-skip-session-tagging")
 	}
-	for _, t := range e.Tags {
+	for _, t := range e.plan.Tags {
 		words = append(words, "--tag "+shell(t.Key+"="+t.Value))
 	}
-	for _, key := range e.TransitiveTagKeys {
-		if len(e.Tags) > 0 {
+	for _, key := range e.plan.TransitiveTagKeys {
+		if len(e.plan.Tags) > 0 {
 			words = append(words, "--transitive-tag-key "+shell(key))
 		}
 	}
-	if e.SourceIdentity != "" {
-		words = append(words, "--source-identity "+shell(e.SourceIdentity))
+	if e.plan.SourceIdentity != "" {
+		words = append(words, "--source-identity "+shell(e.plan.SourceIdentity))
 	}
-	if e.ExternalID {
+	if e.plan.ExternalID != "" {
 		start = append(start, "# ROLE_EXTERNAL_ID is what role-external-id has")
 		words = append(words, `--role-external-id "$ROLE_EXTERNAL_ID"`)
 	}
-	return command(append(start, getRole(e.Spoke.Name)), words)
+	return command(append(start, getRole(e.spoke.Name)), words)
 }

@@ -9,22 +9,22 @@ import (
 	"github.com/org/hubspoke-chain/internal/idtoken"
 )
 
-// hubRefused explains the one refusal that AWS has for a web identity, whatever the reason.
+// hubRefused explains the one error that AWS returns for a web identity that is denied, whatever the reason.
 func (e explainer) hubRefused() Explanation {
-	reusable := e.Claims.Get("job_workflow_ref") != e.Claims.Get("workflow_ref") && e.Claims.Get("workflow_ref") != ""
+	reusable := e.claims.Get("job_workflow_ref") != e.claims.Get("workflow_ref") && e.claims.Get("workflow_ref") != ""
 	return Explanation{
 		Causes: rank(
-			e.notLetIn(),
+			e.subjectNotAllowed(),
 			e.otherForm(),
 			e.otherSpelling(),
 			weighed{when(reusable, 65, 35), e.otherClaim(reusable)},
 			weighed{when(e.customAudience(), 70, 20), e.otherAudience()},
 			weighed{25, Cause{
-				Title: "the hub role does not exist, or its trust policy names another principal than the OIDC provider",
+				Title: "the hub role does not exist, or its trust policy names another principal instead of the OIDC provider",
 				Evidence: []string{
-					"the role that was asked for is " + quoted(e.Hub.String()) + ", path and case included",
+					"the requested role is " + quoted(e.plan.Hub.String()) + ", path and case included",
 					"the provider is " + quoted(e.provider()),
-					"a resource control policy of the organization that denies the call gives the same answer",
+					"a resource control policy of the organization that denies the call causes the same error",
 				},
 				Fix: "correct hub-role-to-assume, or the principal in the trust policy",
 			}},
@@ -35,27 +35,27 @@ func (e explainer) hubRefused() Explanation {
 
 // subjectEvidence shows the subject, the evidence in every refusal at the hub.
 func (e explainer) subjectEvidence() string {
-	return fmt.Sprintf("the token's subject is %s (%s form)", quoted(e.Claims.Subject), e.Claims.Form())
+	return fmt.Sprintf("the token's subject is %s (%s form)", quoted(e.claims.Subject), e.claims.SubjectForm())
 }
 
-// openTo is the fix that lets this very job in.
+// openTo returns the fix that allows exactly this job.
 func (e explainer) openTo(condition string, paste Snippet) string {
 	if paste.Text == "" {
-		return condition + ", the trust policy of the hub role must compare the subject with exactly " + quoted(e.Claims.Subject)
+		return condition + ", the trust policy of the hub role must compare the subject with exactly " + quoted(e.claims.Subject)
 	}
-	return condition + ", the trust policy of the hub role needs this statement beside those that it has, under a Sid of its own"
+	return condition + ", the trust policy of the hub role needs this statement in addition to its own, with a unique Sid"
 }
 
-// notLetIn is a trust policy that was written for other jobs.
-func (e explainer) notLetIn() weighed {
+// subjectNotAllowed is a trust policy that was written for other jobs.
+func (e explainer) subjectNotAllowed() weighed {
 	s, standard := e.subject()
 	paste := e.hubTrust()
 	c := Cause{Evidence: []string{e.subjectEvidence()}, Snippet: paste}
 	if !standard {
 		c.Title = "the trust policy of the hub role does not expect a customized subject"
 		c.Evidence = append(c.Evidence, "that is not GitHub's default: the organization or the repository has chosen the subject's claims")
-		c.Fix = e.openTo("if this job is meant to get in", Snippet{}) + "; or go back to the default subject"
-		if repository, err := generate.ParseRepository(e.Claims.Get("repository")); err == nil {
+		c.Fix = e.openTo("if this job should be allowed", Snippet{}) + "; or go back to the default subject"
+		if repository, err := generate.ParseRepository(e.claims.Get("repository")); err == nil {
 			c.Snippet = Snippet{"sh", "what the repository has chosen, and the way back to the default",
 				"gh api " + shell("repos/"+repository.String()+"/actions/oidc/customization/sub") + "\n" +
 					"gh api --method PUT " + shell("repos/"+repository.String()+"/actions/oidc/customization/sub") + " -F use_default=true"}
@@ -64,19 +64,19 @@ func (e explainer) notLetIn() weighed {
 	}
 	switch s.context {
 	case "environment":
-		c.Title = "the trust policy of the hub role does not let in the environment " + quoted(s.value)
+		c.Title = "the trust policy of the hub role does not allow environment " + quoted(s.value)
 		c.Evidence = append(c.Evidence, "the job names an environment, so its subject has no branch: a statement for ref:refs/heads/... does not match")
-		c.Fix = e.openTo("if jobs of this environment are meant to get in", paste)
+		c.Fix = e.openTo("if jobs of this environment should be allowed", paste)
 		return weighed{50, c}
 	case "pull_request":
-		c.Title = "the trust policy of the hub role does not let in runs of pull requests"
+		c.Title = "the trust policy of the hub role does not allow runs of pull requests"
 		c.Evidence = append(c.Evidence, "the job names no environment, and the run was started by a pull request: its subject has neither branch nor environment")
-		c.Fix = e.openTo("if pull requests are meant to get in, whose code nobody has reviewed yet", paste)
+		c.Fix = e.openTo("if pull requests, whose code is not reviewed yet, should be allowed", paste)
 		return weighed{80, c}
 	}
-	c.Title = "the trust policy of the hub role does not let in " + quoted(s.value) + " without an environment"
+	c.Title = "the trust policy of the hub role does not allow " + quoted(s.value) + " without an environment"
 	c.Evidence = append(c.Evidence, "the job names no environment, so its subject ends in the ref: a statement for environment:... does not match")
-	c.Fix = "if the job deploys to an environment, name it in the workflow (environment: NAME); " + e.openTo("if this job is meant to get in as it is", paste)
+	c.Fix = "if the job deploys to an environment, name it in the workflow (environment: NAME); " + e.openTo("if this job should be allowed as it is", paste)
 	return weighed{60, c}
 }
 
@@ -88,11 +88,11 @@ func (e explainer) otherForm() weighed {
 	}
 	named := s.repository
 	plain := generate.Repository{Owner: named.Owner, Name: named.Name}
-	if e.Claims.Form() == idtoken.Legacy {
+	if e.claims.SubjectForm() == idtoken.Legacy {
 		return weighed{40, Cause{
 			Title: "the trust policy of the hub role names the repository with its ids, and this token's subject has none",
 			Evidence: []string{
-				"the token says " + quoted("repo:"+named.String()+":...") + ", the immutable form is " + quoted("repo:"+e.withIDs(named)+":..."),
+				"the token has " + quoted("repo:"+named.String()+":...") + ", the immutable form is " + quoted("repo:"+e.withIDs(named)+":..."),
 			},
 			Fix: "write the subject in the trust policy as the token has it; it changes once the repository is renamed, transferred or opted in",
 		}}
@@ -100,7 +100,7 @@ func (e explainer) otherForm() weighed {
 	return weighed{55, Cause{
 		Title: "the trust policy of the hub role names the repository without its ids, or in the withdrawn form with hyphens",
 		Evidence: []string{
-			"the token says " + quoted("repo:"+named.String()+":...") + ", the legacy form is " + quoted("repo:"+plain.String()+":..."),
+			"the token has " + quoted("repo:"+named.String()+":...") + ", the legacy form is " + quoted("repo:"+plain.String()+":..."),
 			"no token has the form of May 2026, " + quoted("repo:"+named.Owner+"-"+named.OwnerID+"/"+named.Name+"-"+named.ID+":...") + ": it was withdrawn",
 		},
 		Fix: "write the subject in the trust policy as the token has it, with @ before the ids",
@@ -109,7 +109,7 @@ func (e explainer) otherForm() weighed {
 
 // withIDs is the repository as an immutable subject would have it.
 func (e explainer) withIDs(r generate.Repository) string {
-	owner, id := e.Claims.Get("repository_owner_id"), e.Claims.Get("repository_id")
+	owner, id := e.claims.Get("repository_owner_id"), e.claims.Get("repository_id")
 	if owner == "" || id == "" {
 		owner, id = "OWNER-ID", "REPO-ID"
 	}
@@ -118,14 +118,14 @@ func (e explainer) withIDs(r generate.Repository) string {
 
 // otherSpelling is a condition that looks like the subject and is not.
 func (e explainer) otherSpelling() weighed {
-	capitals := e.Claims.Subject != strings.ToLower(e.Claims.Subject)
+	capitals := e.claims.Subject != strings.ToLower(e.claims.Subject)
 	c := Cause{
 		Title: "the trust policy of the hub role writes the subject in another case, or has a * where StringEquals takes it literally",
 		Evidence: []string{
-			"StringEquals and StringLike tell capital letters from small ones",
-			"under StringEquals a * is an ordinary character; only StringLike takes it for any text",
+			"StringEquals and StringLike are case-sensitive",
+			"under StringEquals a * is an ordinary character; only under StringLike it matches any text",
 		},
-		Fix: "compare with the whole subject, letter by letter, under StringEquals",
+		Fix: "compare with exactly the whole subject under StringEquals",
 	}
 	if capitals {
 		c.Evidence[0] += ", and this subject has capitals"
@@ -133,11 +133,11 @@ func (e explainer) otherSpelling() weighed {
 	return weighed{when(capitals, 58, 30), c}
 }
 
-// otherClaim is a condition on a claim that does not say what the policy wants.
+// otherClaim is a condition on a claim that does not have the required value.
 func (e explainer) otherClaim(reusable bool) Cause {
 	c := Cause{
 		Title: "the trust policy of the hub role has a condition on another claim, and that fails",
-		Fix:   "make the condition say what the token says, or drop it; claims that AWS does not compare, event_name for example, are never there",
+		Fix:   "change the condition to the token's value, or remove it; claims that AWS does not compare, event_name for example, are never present",
 	}
 	if !chain.CarriesClaims(e.issuer()) {
 		c.Evidence = []string{"of this issuer's tokens AWS compares sub, aud and amr only: a condition on any other claim fails"}
@@ -149,50 +149,50 @@ func (e explainer) otherClaim(reusable bool) Cause {
 	}
 	var claims []string
 	for _, name := range chain.ClaimNames {
-		if value := e.Claims.Get(name); value != "" {
+		if value := e.claims.Get(name); value != "" {
 			claims = append(claims, name+" "+quoted(value))
 		}
 	}
 	if claims != nil {
-		c.Evidence = append(c.Evidence, "what AWS compares, beside sub and aud: "+strings.Join(claims, ", "))
+		c.Evidence = append(c.Evidence, "what AWS compares, besides sub and aud: "+strings.Join(claims, ", "))
 	}
 	return c
 }
 
 func (e explainer) customAudience() bool {
-	return e.Audience != chain.DefaultAudience(e.Hub.Partition)
+	return e.plan.Audience != chain.DefaultAudience(e.plan.Hub.Partition)
 }
 
 func (e explainer) otherAudience() Cause {
 	return Cause{
-		Title:    "the trust policy of the hub role wants another audience than " + quoted(e.Audience),
-		Evidence: []string{"the token's audience is " + quotedList(e.Claims.Audience)},
-		Fix:      "set audience to what the policy has, or let its condition on aud have this one; the default is " + chain.DefaultAudience(e.Hub.Partition),
+		Title:    "the trust policy of the hub role requires another audience than " + quoted(e.plan.Audience),
+		Evidence: []string{"the token's audience is " + quotedList(e.claims.Audience)},
+		Fix:      "set audience to the value in the policy, or change its condition on aud to this one; the default is " + chain.DefaultAudience(e.plan.Hub.Partition),
 	}
 }
 
-// identityToken explains a token that AWS does not take at all.
+// identityToken explains a token that AWS does not accept at all.
 func (e explainer) identityToken() Explanation {
 	says := func(text string) bool { return strings.Contains(e.failure.Message, text) }
 	provider := " --open-id-connect-provider-arn " + shell(e.provider())
 	missing := Cause{
-		Title:    "account " + e.Hub.AccountID + " has no OIDC provider for " + quoted("https://"+e.issuer()),
-		Evidence: []string{"the token's issuer is " + quoted(e.Claims.Issuer)},
-		Fix:      "create the provider in the hub's account, once for the account",
-		Snippet: Snippet{"sh", "account " + e.Hub.AccountID,
-			"aws iam create-open-id-connect-provider --url " + shell("https://"+e.issuer()) + " --client-id-list " + shell(e.Audience)},
+		Title:    "account " + e.plan.Hub.AccountID + " has no OIDC provider for " + quoted("https://"+e.issuer()),
+		Evidence: []string{"the token's issuer is " + quoted(e.claims.Issuer)},
+		Fix:      "create the provider in the hub's account, once per account",
+		Snippet: Snippet{"sh", "account " + e.plan.Hub.AccountID,
+			"aws iam create-open-id-connect-provider --url " + shell("https://"+e.issuer()) + " --client-id-list " + shell(e.plan.Audience)},
 	}
 	audience := Cause{
-		Title:    "the OIDC provider in account " + e.Hub.AccountID + " does not list the audience " + quoted(e.Audience),
-		Evidence: []string{"the token's audience is " + quotedList(e.Claims.Audience)},
-		Fix:      "add the audience to the provider, or ask for one that it has; the default is " + chain.DefaultAudience(e.Hub.Partition),
-		Snippet: Snippet{"sh", "account " + e.Hub.AccountID,
-			"aws iam add-client-id-to-open-id-connect-provider" + provider + " --client-id " + shell(e.Audience)},
+		Title:    "the OIDC provider in account " + e.plan.Hub.AccountID + " does not list the audience " + quoted(e.plan.Audience),
+		Evidence: []string{"the token's audience is " + quotedList(e.claims.Audience)},
+		Fix:      "add the audience to the provider, or request one that it has; the default is " + chain.DefaultAudience(e.plan.Hub.Partition),
+		Snippet: Snippet{"sh", "account " + e.plan.Hub.AccountID,
+			"aws iam add-client-id-to-open-id-connect-provider" + provider + " --client-id " + shell(e.plan.Audience)},
 	}
 	keys := Cause{
 		Title:    "AWS could not fetch the issuer's keys",
 		Evidence: []string{"the issuer is " + quoted("https://"+e.issuer()), e.attempts()},
-		Fix:      "it usually passes by itself: run the job again",
+		Fix:      "it is usually transient: run the job again",
 	}
 	if issuer, _ := e.githubIssuer(); issuer.GHES != "" {
 		keys.Fix = "AWS must reach the server from the internet, with a certificate of a public authority: /_services/token/.well-known/openid-configuration and jwks"
@@ -206,20 +206,20 @@ func (e explainer) identityToken() Explanation {
 		return certain(keys)
 	case says("configured thumbprint"):
 		return certain(Cause{
-			Title:    "the issuer's certificate is not the one whose thumbprint the OIDC provider has",
-			Evidence: []string{"AWS looks at the thumbprint only where no public authority has signed the certificate"},
-			Fix:      "give the issuer a certificate of a public authority, or update the provider's thumbprint",
-			Snippet:  Snippet{"sh", "account " + e.Hub.AccountID, "aws iam update-open-id-connect-provider-thumbprint" + provider + ` --thumbprint-list "$THUMBPRINT"`},
+			Title:    "the issuer's certificate does not match the thumbprint of the OIDC provider",
+			Evidence: []string{"AWS checks the thumbprint only where no public certificate authority signed the certificate"},
+			Fix:      "use a certificate of a public certificate authority for the issuer, or update the provider's thumbprint",
+			Snippet:  Snippet{"sh", "account " + e.plan.Hub.AccountID, "aws iam update-open-id-connect-provider-thumbprint" + provider + ` --thumbprint-list "$THUMBPRINT"`},
 		})
 	case !says("could not be validated"):
 		return likely(Cause{
-			Title:    "AWS does not take the token for what it is",
-			Evidence: []string{e.subjectEvidence(), "the token's issuer is " + quoted(e.Claims.Issuer)},
-			Fix:      "look for what stands between the runner and GitHub, or between the runner and AWS, and changes what is sent",
+			Title:    "AWS does not accept the token",
+			Evidence: []string{e.subjectEvidence(), "the token's issuer is " + quoted(e.claims.Issuer)},
+			Fix:      "look for something between the runner and GitHub, or between the runner and AWS, that changes what is sent",
 		})
 	}
 	return Explanation{
 		Causes: rank(weighed{when(e.customAudience(), 40, 60), missing}, weighed{50, audience}),
-		Decide: []string{credentialsOf(e.Hub.AccountID), "aws iam get-open-id-connect-provider" + provider},
+		Decide: []string{credentialsOf(e.plan.Hub.AccountID), "aws iam get-open-id-connect-provider" + provider},
 	}
 }

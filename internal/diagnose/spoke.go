@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// spokeRefused explains that the hub's session was refused the spoke.
+// spokeRefused explains that AWS denied the hub's session the spoke.
 func (e explainer) spokeRefused() Explanation {
 	action := "sts:AssumeRole"
 	for _, other := range []string{"sts:TagSession", "sts:SetSourceIdentity"} {
@@ -28,10 +28,10 @@ func (e explainer) spokeRefused() Explanation {
 // side is one kind of policy as AWS names it in a refusal ("Troubleshoot access denied error messages", IAM
 // User Guide), and where to look for it.
 type side struct {
-	words   string // behind "explicit deny in a" or "because no"
+	words   string // after "explicit deny in a" or "because no"
 	where   string
 	look    string // a command that shows it; HUB, SPOKE and ACCOUNT stand for the run's own
-	ofSpoke bool   // it is looked up in the spoke's account
+	ofSpoke bool   // it is in the spoke's account
 }
 
 var sides = []side{
@@ -43,7 +43,7 @@ var sides = []side{
 	{"role trust policy", "the trust policy of the spoke role", "aws iam get-role --role-name SPOKE --query Role.AssumeRolePolicyDocument", true},
 }
 
-// namedSide explains a refusal in which AWS says whose policy it is.
+// namedSide explains a refusal in which AWS names the policy.
 func (e explainer) namedSide(action string) (Explanation, bool) {
 	message := strings.ToLower(e.failure.Message)
 	for _, s := range sides {
@@ -52,11 +52,11 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 		if !explicit && !implicit {
 			continue
 		}
-		account := e.Hub.AccountID
+		account := e.plan.Hub.AccountID
 		if s.ofSpoke {
-			account = e.Spoke.AccountID
+			account = e.spoke.AccountID
 		}
-		c := Cause{Title: s.where + " does not allow " + action, Evidence: []string{"AWS names that policy in its answer"}}
+		c := Cause{Title: s.where + " does not allow " + action, Evidence: []string{"AWS names that policy in its message"}}
 		if strings.HasPrefix(s.where, "the permission policies") {
 			c.Title = "the permission policies of the hub role do not allow " + action + " on the spoke"
 		}
@@ -65,16 +65,16 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 		}
 		switch {
 		case s.words == "session policy": // the hop's own: it denies every role but the spokes
-			c.Evidence = append(c.Evidence, "this step narrows the hub's session to the three actions that a hop needs, on "+quoted(e.Spoke.String()))
+			c.Evidence = append(c.Evidence, "this step narrows the hub's session to the three actions that a hop needs, on "+quoted(e.spoke.String()))
 			c.Fix = "compare role-to-assume with the ARN of the role, path and case included"
 		case explicit:
 			if strings.HasPrefix(s.where, "the permission policies") {
 				c.Title = "a permission policy of the hub role denies " + action
 			}
-			c.Fix = "find the statement with Effect Deny; no Allow outweighs it"
+			c.Fix = "find the statement with Effect Deny; no Allow overrides it"
 		case s.words == "identity-based policy":
-			c.Evidence = append(c.Evidence, "a trust policy that names the hub's account (:root) leaves the decision to them, and from another account they must allow in any case")
-			c.Fix = "give the hub role this permission policy"
+			c.Evidence = append(c.Evidence, "a trust policy that names the hub's account (:root) leaves the decision to them, and for another account they must allow in any case")
+			c.Fix = "add this permission policy to the hub role"
 			c.Snippet = e.hubPermissions()
 			return certain(c), true
 		case s.words == "role trust policy":
@@ -82,13 +82,13 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 			c.Snippet = e.spokeTrust()
 			return certain(c), true
 		default:
-			c.Fix = "let it allow " + action + " on " + quoted(e.Spoke.String()) + ", which is for those who keep it"
+			c.Fix = "allow " + action + " on " + quoted(e.spoke.String()) + ", which its owners must decide"
 		}
 		if s.look != "" {
-			look := strings.NewReplacer("HUB", shell(e.Hub.Name), "SPOKE", shell(e.Spoke.Name), "ACCOUNT", account).Replace(s.look)
-			where := "what there is, in account " + account
+			look := strings.NewReplacer("HUB", shell(e.plan.Hub.Name), "SPOKE", shell(e.spoke.Name), "ACCOUNT", account).Replace(s.look)
+			where := "what exists, in account " + account
 			if strings.HasPrefix(s.look, "aws organizations") {
-				where = "what there is, asked in the organization's management account"
+				where = "what exists, from the organization's management account"
 			}
 			c.Snippet = Snippet{"sh", where, look}
 		}
@@ -97,16 +97,16 @@ func (e explainer) namedSide(action string) (Explanation, bool) {
 	return Explanation{}, false
 }
 
-// trustRefused explains the refusal that gives no reason.
+// trustRefused explains the refusal without a reason.
 func (e explainer) trustRefused() Explanation {
 	sent := "role-external-id is not set"
-	if e.ExternalID {
+	if e.plan.ExternalID != "" {
 		sent = "role-external-id is set"
 	}
 	tags := "no session tags are sent"
-	if len(e.Tags) > 0 {
+	if len(e.plan.Tags) > 0 {
 		var keys []string
-		for _, t := range e.Tags {
+		for _, t := range e.plan.Tags {
 			keys = append(keys, t.Key)
 		}
 		tags = "the session tags that are sent: " + quotedList(keys)
@@ -115,35 +115,35 @@ func (e explainer) trustRefused() Explanation {
 		Causes: rank(
 			weighed{60, Cause{
 				Title:    "the trust policy of the spoke role does not name the hub role",
-				Evidence: []string{"the hub role is " + quoted(e.Hub.String())},
-				Fix: "look at the trust policy first. Where none of its statements names this hub role, and it is meant to get in, it needs this one too, under a Sid of its own. " +
-					"Where one does, its conditions keep this run out, and this statement would let in whatever they keep out",
+				Evidence: []string{"the hub role is " + quoted(e.plan.Hub.String())},
+				Fix: "read the trust policy first. If none of its statements names this hub role, and the role should be allowed, add this one with a unique Sid. " +
+					"If one does, its conditions exclude this run, and this statement would allow what they exclude",
 				Snippet: e.spokeTrust(),
 			}},
-			weighed{when(e.Claims.Get("sub") != "", 55, 0), Cause{
+			weighed{when(e.claims.Get("sub") != "", 55, 0), Cause{
 				Title:    "the trust policy of the spoke role is pinned to another environment or branch than this run's",
 				Evidence: []string{e.subjectEvidence()},
-				Fix:      "run the job in the environment, or from the branch, that its condition on the subject names; that condition is there to keep others out",
+				Fix:      "run the job in the environment, or from the branch, that its condition on the subject names; that condition excludes all others",
 			}},
-			weighed{when(e.ExternalID, 70, 50), Cause{
-				Title:    "the trust policy of the spoke role wants " + map[bool]string{true: "another external id (sts:ExternalId)", false: "an external id (sts:ExternalId)"}[e.ExternalID],
+			weighed{when(e.plan.ExternalID != "", 70, 50), Cause{
+				Title:    "the trust policy of the spoke role requires " + map[bool]string{true: "another external id (sts:ExternalId)", false: "an external id (sts:ExternalId)"}[e.plan.ExternalID != ""],
 				Evidence: []string{sent},
-				Fix:      "set role-external-id to the value that the trust policy has, letter by letter",
+				Fix:      "set role-external-id to exactly the value in the trust policy",
 			}},
-			weighed{when(len(e.Tags) == 0, 55, 35), Cause{
-				Title:    "the trust policy of the spoke role wants a tag, a source identity or a claim that this run does not have",
+			weighed{when(len(e.plan.Tags) == 0, 55, 35), Cause{
+				Title:    "the trust policy of the spoke role requires a tag, a source identity or a claim that this run does not have",
 				Evidence: []string{tags},
 				Fix:      "send what its conditions want (custom-tags, source-identity), or correct them; of the token's claims they can have sub and aud only",
 			}},
 			weighed{45, Cause{
-				Title:    "the hub role was deleted and made again since the trust policy was saved",
-				Evidence: []string{"IAM keeps a role's unique id in place of its ARN: the trust policy then shows an AROA... where the ARN was"},
+				Title:    "the hub role was deleted and created again after the trust policy was saved",
+				Evidence: []string{"IAM stores a role's unique id instead of its ARN: the trust policy then shows an AROA... where the ARN was"},
 				Fix:      "save the trust policy of the spoke role once more, with the ARN in it",
 			}},
 			weighed{40, Cause{
 				Title:    "the spoke role does not exist",
-				Evidence: []string{"the role that was asked for is " + quoted(e.Spoke.String()) + ", path and case included"},
-				Fix:      "correct it in role-to-assume, or in its line of spokes",
+				Evidence: []string{"the requested role is " + quoted(e.spoke.String()) + ", path and case included"},
+				Fix:      "correct role-to-assume, or its line of spokes",
 			}},
 		),
 		Decide: e.simulateSpoke(),
@@ -155,14 +155,14 @@ func (e explainer) tagSessionRefused() Explanation {
 		Causes: rank(
 			weighed{60, Cause{
 				Title:    "the trust policy of the spoke role does not allow sts:TagSession to the hub role",
-				Evidence: []string{fmt.Sprintf("sts:AssumeRole is allowed; the step sends %d session tags with it", len(e.Tags))},
-				Fix:      "allow sts:TagSession there too, in a statement whose conditions this run meets; or hop without tags: role-skip-session-tagging: true",
+				Evidence: []string{fmt.Sprintf("sts:AssumeRole is allowed; the step sends %d session tags with it", len(e.plan.Tags))},
+				Fix:      "allow sts:TagSession there too, in a statement whose conditions this run meets; or send no tags: role-skip-session-tagging: true",
 				Snippet:  e.spokeTrust(),
 			}},
 			weighed{30, Cause{
 				Title:    "the permission policies of the hub role do not allow sts:TagSession on the spoke",
-				Evidence: []string{"where they are at fault AWS usually says so, and here it does not"},
-				Fix:      "give the hub role this permission policy: from another account, both sides must allow",
+				Evidence: []string{"AWS usually names them when they are the cause, and here it does not"},
+				Fix:      "add this permission policy to the hub role: across accounts, both sides must allow",
 				Snippet:  e.hubPermissions(),
 			}},
 		),
@@ -171,16 +171,16 @@ func (e explainer) tagSessionRefused() Explanation {
 }
 
 func (e explainer) sourceIdentityRefused() Explanation {
-	already := e.Claims.Get("https://aws.amazon.com/source_identity")
+	already := e.claims.Get("https://aws.amazon.com/source_identity")
 	inherited := Cause{
-		Title:    "the hub's session has a source identity already, which stays for the whole chain",
+		Title:    "the hub's session already has a source identity, which stays for the whole chain",
 		Evidence: []string{"the token sets the source identity " + quoted(already)},
 		Fix:      "leave source-identity empty, and let the spoke's trust policy and the hub's permissions allow sts:SetSourceIdentity",
 	}
-	set := "source-identity is " + quoted(e.SourceIdentity)
+	set := "source-identity is " + quoted(e.plan.SourceIdentity)
 	return Explanation{
 		Causes: rank(
-			weighed{when(already != "" && e.SourceIdentity != "" && already != e.SourceIdentity, 80, 0), inherited},
+			weighed{when(already != "" && e.plan.SourceIdentity != "" && already != e.plan.SourceIdentity, 80, 0), inherited},
 			weighed{60, Cause{
 				Title:    "the trust policy of the spoke role does not allow sts:SetSourceIdentity to the hub role",
 				Evidence: []string{set},
@@ -189,8 +189,8 @@ func (e explainer) sourceIdentityRefused() Explanation {
 			}},
 			weighed{30, Cause{
 				Title:    "the permission policies of the hub role do not allow sts:SetSourceIdentity on the spoke",
-				Evidence: []string{"where they are at fault AWS usually says so, and here it does not"},
-				Fix:      "give the hub role this permission policy: from another account, both sides must allow",
+				Evidence: []string{"AWS usually names them when they are the cause, and here it does not"},
+				Fix:      "add this permission policy to the hub role: across accounts, both sides must allow",
 				Snippet:  e.hubPermissions(),
 			}},
 		),
