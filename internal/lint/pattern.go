@@ -8,7 +8,7 @@ type piece struct {
 	wild byte // * or ?, or 0
 }
 
-// pieces divides a value of a condition. With wild, * and ? are wildcards; with variables, ${*}, ${?} and ${$}
+// pieces splits a value of a condition. With wild, * and ? are wildcards; with variables, ${*}, ${?} and ${$}
 // are those characters ("IAM policy elements: Variables and tags"). Other variables stay as they are, and
 // variable is true.
 func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
@@ -39,7 +39,7 @@ func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
 	return ps, variable
 }
 
-// filled is a pattern with something in the place of its wildcards, and which bytes that is.
+// filled returns a pattern whose wildcards are replaced, and which bytes replace them.
 func filled(ps []piece, fill func(wildcard int, wild byte) string) (text string, wild []bool) {
 	var b strings.Builder
 	n := 0
@@ -57,7 +57,7 @@ func filled(ps []piece, fill func(wildcard int, wild byte) string) (text string,
 	return b.String(), wild
 }
 
-// wildcards is how many there are.
+// wildcards returns the number of wildcards.
 func wildcards(ps []piece) int {
 	n := 0
 	for _, p := range ps {
@@ -68,7 +68,7 @@ func wildcards(ps []piece) int {
 	return n
 }
 
-// literal is the text before the first wildcard.
+// literal returns the text before the first wildcard.
 func literal(ps []piece) string {
 	if len(ps) > 0 && ps[0].wild == 0 {
 		return ps[0].text
