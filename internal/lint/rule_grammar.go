@@ -30,7 +30,7 @@ var refused = register(Rule{
 			if !errors.As(p.checkGrammar(s), &invalid) {
 				continue
 			}
-			explained := slices.ContainsFunc(p.findings, func(f Finding) bool { return p.at(f.at) == p.at(invalid.Position) && f.Severity == Error })
+			explained := slices.ContainsFunc(p.findings, func(f Finding) bool { return f.at == invalid.Position && f.Severity == Error })
 			if !explained {
 				p.reportf(invalid.Position, "IAM rejects the document: %s", invalid.Message)
 			}
