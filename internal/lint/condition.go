@@ -38,9 +38,9 @@ const durationKey = "sts:DurationSeconds"
 // callerKeys are keys of a signed call, which a token is not, and of what AssumeRoleWithWebIdentity cannot send.
 // GitHub's tokens contain neither session tags nor a source identity.
 var callerKeys = []string{
-	"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag/", "aws:PrincipalType",
-	"aws:userid", "aws:username", "sts:ExternalId", "aws:RequestTag/", "aws:TagKeys", "sts:TransitiveTagKeys", "sts:SourceIdentity",
-	"aws:SourceIdentity",
+	"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag/",
+	"aws:PrincipalType", "aws:userid", "aws:username", "sts:ExternalId", "aws:RequestTag/", "aws:TagKeys",
+	"sts:TransitiveTagKeys", "sts:SourceIdentity", "aws:SourceIdentity",
 }
 
 func isOneOf(key string, list []string) bool {
@@ -60,7 +60,10 @@ func (d *document) classifyConditions() []*condition {
 		chained := d.kind != Trust || signed(s)
 		for _, one := range s.Conditions {
 			if known(one) {
-				c := &condition{Condition: one, operator: parseOperator(one.Operator.Text), statement: s, web: web, chained: chained, issuers: providers}
+				c := &condition{
+					Condition: one, operator: parseOperator(one.Operator.Text), statement: s,
+					web: web, chained: chained, issuers: providers,
+				}
 				c.absence = c.classify()
 				all = append(all, c)
 			}
@@ -83,7 +86,9 @@ func (c *condition) classify() absence {
 		return notCarried
 	case issuer != "" && !c.web && c.chained:
 		return onlyAtHub
-	case isOneOf(c.Key.Text, serviceKeys) && (c.chained || c.web), c.web && !c.chained && isOneOf(c.Key.Text, callerKeys):
+	case isOneOf(c.Key.Text, serviceKeys) && (c.chained || c.web):
+		return ofOtherCall
+	case isOneOf(c.Key.Text, callerKeys) && c.web && !c.chained:
 		return ofOtherCall
 	}
 	return notAbsent

@@ -80,7 +80,8 @@ func (s subject) crossedCustomized(open func(span) bool) crossing {
 // repository ID follows, it is the context only: one repository has the ID, whatever its names are.
 func opens(ps []piece) crossing {
 	text, wild := filled(ps, func(int, byte) string { return "7" }) // what names and IDs may both contain
-	if s, f := parseSubject(text, false); f == nil && !s.repoID.empty() && !slices.Contains(wild[s.repoID.begin:s.repoID.end], true) {
+	if s, f := parseSubject(text, false); f == nil && !s.repoID.empty() &&
+		!slices.Contains(wild[s.repoID.begin:s.repoID.end], true) {
 		return crossesContext
 	}
 	begin := literal(ps)
@@ -132,8 +133,10 @@ func (t *trust) requires(subject policy.Condition, claims []string) bool {
 		}
 	}
 	for _, s := range t.Statements {
-		if s.Effect == policy.Deny && len(s.Conditions) == 1 && parseOperator(s.Conditions[0].Operator.Text).negated() &&
-			exact(s.Conditions[0], parseOperator(s.Conditions[0].Operator.Text)) && of(s.Conditions[0], append(slices.Clone(claims), "sub")...) {
+		if s.Effect == policy.Deny && len(s.Conditions) == 1 &&
+			parseOperator(s.Conditions[0].Operator.Text).negated() &&
+			exact(s.Conditions[0], parseOperator(s.Conditions[0].Operator.Text)) &&
+			of(s.Conditions[0], append(slices.Clone(claims), "sub")...) {
 			return true
 		}
 	}

@@ -49,7 +49,8 @@ func (d *document) parse(text []byte) {
 	d.Document, d.budget = parsed, maxCandidates
 	if d.kind == Detect {
 		d.kind = Permissions
-		if slices.ContainsFunc(parsed.Statements, func(s policy.Statement) bool { return s.Principals != nil || s.NotPrincipals != nil }) {
+		if slices.ContainsFunc(parsed.Statements,
+			func(s policy.Statement) bool { return s.Principals != nil || s.NotPrincipals != nil }) {
 			d.kind = Trust
 		}
 	}

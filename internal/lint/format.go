@@ -55,8 +55,8 @@ func WriteGitHub(w io.Writer, findings []Finding) error {
 		if f.Fix != "" {
 			text += "\nfix: " + f.Fix
 		}
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File), f.Line, f.character,
-			property.Replace(f.Rule), data.Replace(text))
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File),
+			f.Line, f.character, property.Replace(f.Rule), data.Replace(text))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

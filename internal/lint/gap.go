@@ -62,7 +62,8 @@ func alone(action, sends string, sides []side) {
 	for _, s := range sides {
 		if action == tagSession && !s.allowed(action) {
 			s.lacks(action, finding{severity: Note,
-				message: fmt.Sprintf("%s is allowed and %s is not: the hop works only without %s", assumeRole, action, sends)})
+				message: fmt.Sprintf("%s is allowed and %s is not: the hop works only without %s",
+					assumeRole, action, sends)})
 		}
 	}
 }
@@ -90,10 +91,12 @@ func compareSpoke(action, sends string, spoke *document, spokes, hubs []*documen
 	for _, s := range spoke.spokeSides() {
 		switch {
 		case hubAllows && !s.allowed(action):
-			s.lacks(action, finding{message: fmt.Sprintf("the hub may send %s to %s (%s), but this trust policy does not allow %s",
+			s.lacks(action, finding{message: fmt.Sprintf(
+				"the hub may send %s to %s (%s), but this trust policy does not allow %s",
 				sends, quote(spoke.role.arn), from[0].source.shown, action)})
 		case !hubAllows && s.allowed(action):
-			from[0].lacks(action, finding{message: fmt.Sprintf("%s allows %s (%s), but no permission policy in the files does",
+			from[0].lacks(action, finding{message: fmt.Sprintf(
+				"%s allows %s (%s), but no permission policy in the files does",
 				quote(spoke.role.arn), action, spoke.source.shown)})
 		}
 	}
@@ -118,12 +121,14 @@ func compareUnknown(action, sends string, spokes, hubs []*document) {
 	switch spokeAllows, hubAllows := slices.ContainsFunc(to, allows), slices.ContainsFunc(from, allows); {
 	case hubAllows && !spokeAllows:
 		for _, s := range to {
-			s.lacks(action, finding{message: fmt.Sprintf("the hub may send %s (%s), but this trust policy does not allow %s",
+			s.lacks(action, finding{message: fmt.Sprintf(
+				"the hub may send %s (%s), but this trust policy does not allow %s",
 				sends, from[0].source.shown, action)})
 		}
 	case spokeAllows && !hubAllows:
 		for _, s := range from {
-			s.lacks(action, finding{message: fmt.Sprintf("a spoke's trust policy allows %s (%s), but no permission policy in the files does",
+			s.lacks(action, finding{message: fmt.Sprintf(
+				"a spoke's trust policy allows %s (%s), but no permission policy in the files does",
 				action, to[0].source.shown)})
 		}
 	case !spokeAllows:

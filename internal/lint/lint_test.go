@@ -115,17 +115,20 @@ func verify(t *testing.T, files []File, f Finding) {
 			text, lines = file.Data, strings.Split(string(file.Data), "\n")
 		}
 	}
-	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > len(lines[f.Line-1])+1 || f.character < 1 || f.character > f.Column {
+	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > len(lines[f.Line-1])+1 || f.character < 1 ||
+		f.character > f.Column {
 		t.Errorf("%+v is outside its file", f)
 	}
 	for _, s := range []string{f.File, f.Message, f.Fix, f.Witness} {
-		if strings.Contains(s, "##[") || strings.HasPrefix(s, "::") || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0x202e }) ||
+		if strings.Contains(s, "##[") || strings.HasPrefix(s, "::") ||
+			strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0x202e }) ||
 			len(s) > maxText+len("... (18446744073709551615 bytes)") {
 			t.Errorf("%q is not safe to print", s)
 		}
 	}
 	r, found := Explain(f.Rule)
-	if !found || f.Rule != r.Name || f.Fix == "" && r.Fix != "" || f.Message == "" || f.Help != r.Doc || f.Severity == "" {
+	if !found || f.Rule != r.Name || f.Fix == "" && r.Fix != "" || f.Message == "" || f.Help != r.Doc ||
+		f.Severity == "" {
 		t.Errorf("%+v is incomplete", f)
 	}
 	if f.admitted == nil {
@@ -139,7 +142,8 @@ func verify(t *testing.T, files []File, f Finding) {
 		t.Errorf("%s: the outsider %q is not allowed: %v", f.Rule, f.admitted.subject, got.Misses)
 	}
 	issuer := strings.SplitN(f.admitted.request.Caller.Federated, ":oidc-provider/", 2)[1]
-	if values, _ := f.admitted.request.Context.Values(issuer + ":sub"); len(values) != 1 || values[0] != f.admitted.subject {
+	if values, _ := f.admitted.request.Context.Values(issuer + ":sub"); len(values) != 1 ||
+		values[0] != f.admitted.subject {
 		t.Errorf("%s: the request's subject is %q", f.Rule, values)
 	}
 }
@@ -227,15 +231,19 @@ func FuzzLint(f *testing.F) {
 // pin the owner or the repository.
 func FuzzSubject(f *testing.F) {
 	for _, seed := range []string{
-		"repo:your-org-*/your-repo-*:environment:production", "repo:octo-org/*", "repo:*@1234567/*@89012345:*", "*", "?*", "*:*",
-		"repo:octo-org@1/octo-repo@2:ref:refs/heads/*", "repository_owner:octo-*:environment:?", "repo:octo-${*}/x:pull_request", "r*o*:*?/*",
-		"repo:octo-org/octo-repo:environment:${token.actions.githubusercontent.com:aud}", "job_workflow_ref:*/x@refs/heads/main", "environment:x",
+		"repo:your-org-*/your-repo-*:environment:production", "repo:octo-org/*", "repo:*@1234567/*@89012345:*", "*",
+		"?*", "*:*", "repo:octo-org@1/octo-repo@2:ref:refs/heads/*", "repository_owner:octo-*:environment:?",
+		"repo:octo-${*}/x:pull_request", "r*o*:*?/*",
+		"repo:octo-org/octo-repo:environment:${token.actions.githubusercontent.com:aud}",
+		"job_workflow_ref:*/x@refs/heads/main", "environment:x",
 	} {
 		f.Add(seed, byte(0))
 		f.Add(seed, byte(1))
 		f.Add(seed, byte(2))
 	}
-	pins := []string{"", `"repository_owner_id": "1234567"`, `"repository_id": "89012345", "environment": "production"`, `"job_workflow_ref": "octo-org/w/x@refs/heads/main"`}
+	pins := []string{"", `"repository_owner_id": "1234567"`,
+		`"repository_id": "89012345", "environment": "production"`,
+		`"job_workflow_ref": "octo-org/w/x@refs/heads/main"`}
 	f.Fuzz(func(t *testing.T, pattern string, pin byte) {
 		value, err := json.Marshal(pattern)
 		if err != nil {

@@ -22,7 +22,8 @@ func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
 	for i := 0; i < len(value); i++ {
 		c := value[i]
 		switch {
-		case variables && len(value) >= i+4 && value[i:i+2] == "${" && value[i+3] == '}' && strings.IndexByte("*?$", value[i+2]) >= 0:
+		case variables && len(value) >= i+4 && value[i:i+2] == "${" && value[i+3] == '}' &&
+			strings.IndexByte("*?$", value[i+2]) >= 0:
 			text.WriteByte(value[i+2])
 			i += 3
 		case wild && (c == '*' || c == '?'):

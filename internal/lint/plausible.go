@@ -22,13 +22,15 @@ func lazily(expression string) func() *regexp.Regexp {
 // because the subject is shown as one that an outsider can have.
 func (s subject) plausible() bool {
 	owner, repo := s.owner.of(s.text), s.repo.of(s.text)
-	if !s.owner.empty() && (!ownerName().MatchString(owner) || len(owner) > 39 || !repoName().MatchString(repo) || len(repo) > 100) {
+	if !s.owner.empty() && (!ownerName().MatchString(owner) || len(owner) > 39 ||
+		!repoName().MatchString(repo) || len(repo) > 100) {
 		return false
 	}
 	seen := map[string]bool{}
 	for _, p := range s.pairs {
 		value := p.value.of(s.text)
-		if seen[p.name] || !claimValue().MatchString(value) || len(value) > 255 || p.name == "ref" && !refName().MatchString(value) {
+		if seen[p.name] || !claimValue().MatchString(value) || len(value) > 255 ||
+			p.name == "ref" && !refName().MatchString(value) {
 			return false
 		}
 		switch p.name {

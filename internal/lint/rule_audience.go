@@ -10,14 +10,16 @@ import (
 var audienceMissing = register(Rule{
 	Name:     "audience-missing",
 	Severity: Warning,
-	Why:      "Without a condition on the audience, a token requested for another service can also be used to assume this role.",
-	Fix:      "add \"ISSUER:aud\": \"sts.amazonaws.com\" under StringEquals",
-	Doc:      oidcRole,
+	Why: "Without a condition on the audience, a token requested for another service can also be used to " +
+		"assume this role.",
+	Fix: "add \"ISSUER:aud\": \"sts.amazonaws.com\" under StringEquals",
+	Doc: oidcRole,
 	Check: func(p *pass) {
 		for _, t := range p.trusts {
 			if len(t.audiences()) == 0 {
 				p.reportf(t.statement.Position, "no condition restricts %s (a bare * does not count): "+
-					"a token requested for another service is accepted too, if the provider lists its audience", quote(t.issuer+":aud"))
+					"a token requested for another service is accepted too, if the provider lists its audience",
+					quote(t.issuer+":aud"))
 			}
 		}
 	},
@@ -51,8 +53,10 @@ var audienceUnknown = register(Rule{
 	Check: func(p *pass) {
 		for _, t := range p.trusts {
 			all := t.audiences()
-			if len(all) == 1 && all[0].Text != policy.DefaultAudience("aws") && all[0].Text != policy.DefaultAudience("aws-cn") {
-				p.reportf(all[0].Position, "the audience %s is not one that the action requests by default", quote(all[0].Text))
+			if len(all) == 1 && all[0].Text != policy.DefaultAudience("aws") &&
+				all[0].Text != policy.DefaultAudience("aws-cn") {
+				p.reportf(all[0].Position, "the audience %s is not one that the action requests by default",
+					quote(all[0].Text))
 			}
 		}
 	},

@@ -10,8 +10,8 @@ import (
 var claimNotCarried = register(Rule{
 	Name:     "claim-not-carried",
 	Severity: Error,
-	Why: "AWS provides condition keys for sub, aud, amr and ten other GitHub claims (for a GitHub Enterprise Server, only for the first three); " +
-		"other claims have no key.",
+	Why: "AWS provides condition keys for sub, aud, amr and ten other GitHub claims " +
+		"(for a GitHub Enterprise Server, only for the first three); other claims have no key.",
 	Fix: "use a claim that has a condition key, or customize the subject to include the claim",
 	Doc: stsActions,
 	Check: func(p *pass) {
@@ -19,7 +19,8 @@ var claimNotCarried = register(Rule{
 			if issuer, _ := issuerAndClaim(c.Key.Text); !policy.CarriesClaims(issuer) {
 				return "for this issuer's tokens, AWS provides condition keys only for sub, aud and amr"
 			}
-			return "AWS provides condition keys only for " + strings.Join(policy.ClaimNames, ", ") + ", sub, aud and amr"
+			return "AWS provides condition keys only for " + strings.Join(policy.ClaimNames, ", ") +
+				", sub, aud and amr"
 		})
 	},
 })
@@ -27,9 +28,10 @@ var claimNotCarried = register(Rule{
 var claimOnlyAtHub = register(Rule{
 	Name:     "claim-only-at-hub",
 	Severity: Error,
-	Why:      "Of a token's claims, only sub, aud and amr remain condition keys in the hub's session; the others exist only in the hub call.",
-	Fix:      "move the condition to the hub's trust policy, and restrict :sub and :aud here",
-	Doc:      stsKeys,
+	Why: "Of a token's claims, only sub, aud and amr remain condition keys in the hub's session; the others " +
+		"exist only in the hub call.",
+	Fix: "move the condition to the hub's trust policy, and restrict :sub and :aud here",
+	Doc: stsKeys,
 	Check: func(p *pass) {
 		p.reportAbsent(onlyAtHub, func(*condition) string {
 			return "of a token's claims, only sub, aud and amr remain in the hub's session"
@@ -44,7 +46,8 @@ var claimOtherIssuer = register(Rule{
 	Fix:      "begin the key with the issuer of the statement's provider",
 	Doc:      stsKeys,
 	Check: func(p *pass) {
-		p.reportAbsent(ofOtherIssuer, func(c *condition) string { return "the statement's provider is " + quoteAll(c.issuers) })
+		p.reportAbsent(ofOtherIssuer,
+			func(c *condition) string { return "the statement's provider is " + quoteAll(c.issuers) })
 	},
 })
 
@@ -52,8 +55,8 @@ var keyNeverPresent = register(Rule{
 	Name:     "key-never-present",
 	Severity: Error,
 	Why:      "A condition on a key that the call never has either disables the statement or restricts nothing.",
-	Fix: "remove the condition, or use a key that the call has: aws:PrincipalArn, aws:PrincipalOrgID or sts:ExternalId for a spoke, " +
-		"claims for the hub",
+	Fix: "remove the condition, or use a key that the call has: " +
+		"aws:PrincipalArn, aws:PrincipalOrgID or sts:ExternalId for a spoke, claims for the hub",
 	Doc: iamGuide + "reference_policies_condition-keys.html",
 	Check: func(p *pass) {
 		p.reportAbsent(ofOtherCall, func(c *condition) string {

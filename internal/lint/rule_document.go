@@ -3,7 +3,6 @@ package lint
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/org/hubspoke-chain/internal/policy"
@@ -23,7 +22,8 @@ var duplicateSID = register(Rule{
 				continue
 			}
 			if first, found := seen[id.Text]; found {
-				p.reportf(id.Position, "the Sid %s is also used in line %d; IAM rejects the document", quote(id.Text), p.at(first).Line)
+				p.reportf(id.Position, "the Sid %s is also used in line %d; IAM rejects the document",
+					quote(id.Text), p.at(first).Line)
 				continue
 			}
 			seen[id.Text] = id.Position
@@ -44,13 +44,16 @@ var sizeLimit = register(Rule{
 			p.reportf(p.first(), "the document has %d characters; the quota is %d for %s, and at most %d when raised",
 				p.size, limit.quota, limit.what, limit.raised)
 		case limit.raised > 0 && p.size > limit.quota:
-			p.reportf(p.first(), "the document has %d characters; the quota is %d for %s, unless the account's quota was raised (to %d at most)",
+			p.reportf(p.first(),
+				"the document has %d characters; the quota is %d for %s, unless it was raised (to %d at most)",
 				p.size, limit.quota, limit.what, limit.raised)
 		case p.size > limit.quota:
-			p.reportf(p.first(), "the document has %d characters; the quota is %d for %s", p.size, limit.quota, limit.what)
+			p.reportf(p.first(), "the document has %d characters; the quota is %d for %s",
+				p.size, limit.quota, limit.what)
 		case p.size*10 >= limit.quota*9:
-			p.report(p.first(), finding{severity: Note, message: fmt.Sprintf("the document has %d characters, %d less than the quota of %d for %s",
-				p.size, limit.quota-p.size, limit.quota, limit.what)})
+			p.report(p.first(), finding{severity: Note,
+				message: fmt.Sprintf("the document has %d characters, %d less than the quota of %d for %s",
+					p.size, limit.quota-p.size, limit.quota, limit.what)})
 		}
 	},
 })
@@ -108,13 +111,16 @@ var maxSessionDuration = register(Rule{
 	Name:     "max-session-duration",
 	Severity: Note,
 	Why:      "A session created from another session expires after one hour, whatever the role's maximum.",
-	Fix:      "for longer jobs, repeat the step; the maximum applies only to callers that assume the role without a hub",
-	Doc:      "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
+	Fix: "for longer jobs, repeat the step; the maximum applies only to callers that assume the role without " +
+		"a hub",
+	Doc: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
 	Check: func(p *pass) {
-		spoke := slices.ContainsFunc(p.Statements, func(s policy.Statement) bool { return allows(s, assumeRole) && signed(s) })
+		spoke := slices.ContainsFunc(p.Statements,
+			func(s policy.Statement) bool { return allows(s, assumeRole) && signed(s) })
 		if p.kind == Trust && spoke && p.role.maxSession > maxChained {
-			p.reportInFile(p.role.place, finding{message: "the role allows sessions of " + strconv.Itoa(p.role.maxSession) +
-				" seconds, but a session created from the hub's session expires after 3600"})
+			p.reportInFile(p.role.place, finding{message: fmt.Sprintf(
+				"the role allows sessions of %d seconds, but a session created from the hub's session expires after %d",
+				p.role.maxSession, maxChained)})
 		}
 	},
 })

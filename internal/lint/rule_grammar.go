@@ -30,7 +30,8 @@ var refused = register(Rule{
 			if !errors.As(p.checkGrammar(s), &invalid) {
 				continue
 			}
-			explained := slices.ContainsFunc(p.findings, func(f Finding) bool { return f.at == invalid.Position && f.Severity == Error })
+			explained := slices.ContainsFunc(p.findings,
+				func(f Finding) bool { return f.at == invalid.Position && f.Severity == Error })
 			if !explained {
 				p.reportf(invalid.Position, "IAM rejects the document: %s", invalid.Message)
 			}
@@ -50,7 +51,9 @@ func (d *document) checkGrammar(s policy.Statement) error {
 	s.Conditions = slices.DeleteFunc(slices.Clone(s.Conditions), func(c policy.Condition) bool { return !known(c) })
 	for _, issuer := range issuers(s) {
 		s.Conditions = append(s.Conditions, policy.Condition{
-			Operator: policy.Value{Text: "StringEquals"}, Key: policy.Value{Text: issuer + ":sub"}, Values: []policy.Value{{Text: "x"}},
+			Operator: policy.Value{Text: "StringEquals"},
+			Key:      policy.Value{Text: issuer + ":sub"},
+			Values:   []policy.Value{{Text: "x"}},
 		})
 	}
 	role := d.role.arn

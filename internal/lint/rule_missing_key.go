@@ -21,14 +21,17 @@ var forAllValuesAllow = register(Rule{
 			if c.absence != notAbsent || c.statement.Effect != policy.Allow || c.quantifier != forAllValues {
 				continue
 			}
-			f := finding{message: fmt.Sprintf("%s also matches a request that has no %s", c.Operator.Text, quote(c.Key.Text))}
+			f := finding{message: fmt.Sprintf("%s also matches a request that has no %s",
+				c.Operator.Text, quote(c.Key.Text))}
 			if isOneOf(c.Key.Text, tagLists) {
 				if requiresTags(c) {
 					continue
 				}
 				f.severity = Note
-				f.message = fmt.Sprintf("%s limits which tags may be sent but requires none: it also matches a request without tags", c.Operator.Text)
-				f.fix = "to require a tag, add \"Null\": {\"" + plain.Defused(plain.Shorten(c.Key.Text, maxValue)) + "\": \"false\"}"
+				f.message = c.Operator.Text +
+					" limits which tags may be sent but requires none: it also matches a request without tags"
+				f.fix = "to require a tag, add \"Null\": {\"" + plain.Defused(plain.Shorten(c.Key.Text, maxValue)) +
+					"\": \"false\"}"
 			}
 			p.report(c.Operator.Position, f)
 		}
@@ -48,30 +51,34 @@ func requiresTags(c *condition) bool {
 var negatedMissingKey = register(Rule{
 	Name:     "negated-missing-key",
 	Severity: Warning,
-	Why:      "A negated operator, an operator with IfExists and Null \"true\" also match a request that lacks the key.",
-	Fix:      "list the allowed values instead of the excluded ones, or add \"Null\": {\"KEY\": \"false\"}",
-	Doc:      operators,
+	Why: "A negated operator, an operator with IfExists and Null \"true\" also match a request that lacks " +
+		"the key.",
+	Fix: "list the allowed values instead of the excluded ones, or add \"Null\": {\"KEY\": \"false\"}",
+	Doc: operators,
 	Check: func(p *pass) {
 		for _, c := range p.conditions {
-			if c.absence != notAbsent || c.statement.Effect != policy.Allow || c.quantifier == forAllValues || !c.web && !c.chained {
+			if c.absence != notAbsent || c.statement.Effect != policy.Allow || c.quantifier == forAllValues ||
+				!c.web && !c.chained {
 				continue
 			}
 			_, claim := issuerAndClaim(c.Key.Text)
-			if !metWithout(c.Condition) || isOneOf(c.Key.Text, alwaysPresent) || c.web && (claim == "sub" || claim == "aud") {
+			if !metWithout(c.Condition) || isOneOf(c.Key.Text, alwaysPresent) ||
+				c.web && (claim == "sub" || claim == "aud") {
 				continue
 			}
 			name := c.Operator.Text
 			if c.null() {
 				name = `Null "true"`
 			}
-			p.reportf(c.Operator.Position, "%s on %s also matches a request that has no such key", name, quote(c.Key.Text))
+			p.reportf(c.Operator.Position, "%s on %s also matches a request that has no such key",
+				name, quote(c.Key.Text))
 		}
 	},
 })
 
 // alwaysPresent are keys that every hop has, so that it does not matter what an operator does without them.
 var alwaysPresent = []string{
-	"aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:RequestedRegion", "aws:ResourceAccount",
-	"sts:RoleSessionName", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid", "aws:TokenIssueTime",
-	"aws:ViaAWSService", "aws:PrincipalIsAWSService", "aws:MultiFactorAuthPresent",
+	"aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:RequestedRegion",
+	"aws:ResourceAccount", "sts:RoleSessionName", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType",
+	"aws:userid", "aws:TokenIssueTime", "aws:ViaAWSService", "aws:PrincipalIsAWSService", "aws:MultiFactorAuthPresent",
 }

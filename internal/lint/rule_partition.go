@@ -20,7 +20,8 @@ var partitionMismatch = register(Rule{
 		}
 		for _, v := range p.arns() {
 			if other := partition(v.Text); other != own {
-				p.reportf(v.Position, "%s is in the partition %s, but %s is in %s", quote(v.Text), quote(other), whose, quote(own))
+				p.reportf(v.Position, "%s is in the partition %s, but %s is in %s",
+					quote(v.Text), quote(other), whose, quote(own))
 			}
 		}
 		for _, s := range p.Statements {
@@ -44,7 +45,7 @@ func (p *pass) reportAudiences(own string, c policy.Condition) {
 	for _, v := range c.Values {
 		if v.Text == other {
 			p.report(v.Position, finding{severity: Warning, message: fmt.Sprintf(
-				"the audience %s is not the default of the partition %s, which is %s unless the audience input sets another",
+				"the audience %s is not the default of the partition %s, which is %s unless the input audience is set",
 				quote(v.Text), own, quote(policy.DefaultAudience(own)))})
 		}
 	}

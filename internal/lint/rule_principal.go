@@ -19,10 +19,12 @@ var principalWildcard = register(Rule{
 				case !everyone(principal):
 				case narrowed(s, callers...):
 					p.report(principal.Position, finding{severity: Warning,
-						message: "the principal is everyone, and only the statement's conditions restrict who can assume the role"})
+						message: "the principal is everyone, and only the statement's conditions restrict who can " +
+							"assume the role"})
 				default:
 					p.reportf(principal.Position,
-						"everyone can assume the role, from any account or with a token from any provider in the role's account")
+						"everyone can assume the role, from any account or with a token from any provider in the "+
+							"role's account")
 				}
 			}
 		}
@@ -31,7 +33,8 @@ var principalWildcard = register(Rule{
 
 // callers are the keys by which a trust policy can distinguish callers.
 var callers = []string{
-	"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:userid", "aws:PrincipalTag/",
+	"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:userid",
+	"aws:PrincipalTag/",
 }
 
 var principalAccountRoot = register(Rule{
@@ -45,7 +48,8 @@ var principalAccountRoot = register(Rule{
 			for _, principal := range s.Principals {
 				if isAccount(principal) && !narrowed(s, "aws:PrincipalArn", "aws:userid", "aws:PrincipalTag/") {
 					p.reportf(principal.Position,
-						"%s is the whole account: any role or user in it whose policies allow it can assume this role", quote(principal.Text))
+						"%s is the whole account: any role or user in it whose policies allow it can assume this "+
+							"role", quote(principal.Text))
 				}
 			}
 		}
@@ -82,7 +86,9 @@ var providerAccount = register(Rule{
 			for _, principal := range s.Principals {
 				_, federated := provider(principal)
 				if own, other := account(p.role.arn), account(principal.Text); federated && other != own {
-					p.reportf(principal.Position, "the provider is in account %s, but the role is in account %s; STS uses providers of the role's account only",
+					p.reportf(principal.Position,
+						"the provider is in account %s, but the role is in account %s; STS uses providers of the "+
+							"role's account only",
 						quote(other), quote(own))
 				}
 			}

@@ -46,7 +46,8 @@ func notARole(resource string) string {
 	if !strings.HasPrefix(resource, "arn:") || strings.Count(resource, ":") < 5 {
 		return "" // * is everything, and IAM rejects the rest
 	}
-	service, region, owner, name := arnField(resource, 2), arnField(resource, 3), account(resource), arnField(resource, 5)
+	service, region, owner, name := arnField(resource, 2), arnField(resource, 3), account(resource),
+		arnField(resource, 5)
 	begin, _, wild := strings.Cut(name, "*")
 	switch {
 	case service == "sts":
@@ -57,7 +58,8 @@ func notARole(resource string) string {
 		return "a role's ARN has no region"
 	case owner == "":
 		return "a role's ARN includes the account"
-	case !strings.HasPrefix(name, "role/") && !(wild && strings.HasPrefix("role/", begin)) && !strings.Contains(name, "?"):
+	case !strings.HasPrefix(name, "role/") && !(wild && strings.HasPrefix("role/", begin)) &&
+		!strings.Contains(name, "?"):
 		return "the last part of a role's ARN begins with role/"
 	}
 	return ""
@@ -71,9 +73,10 @@ var targets = []string{
 var resourceWildcard = register(Rule{
 	Name:     "resource-wildcard",
 	Severity: Warning,
-	Why:      "With a pattern, the hub can assume every matching role that trusts it, including roles in accounts of outsiders.",
-	Fix:      "list the ARNs of the spokes, or add a condition on iam:ResourceTag/KEY",
-	Doc:      iamGuide + "reference_policies_elements_resource.html",
+	Why: "With a pattern, the hub can assume every matching role that trusts it, including roles in accounts " +
+		"of outsiders.",
+	Fix: "list the ARNs of the spokes, or add a condition on iam:ResourceTag/KEY",
+	Doc: iamGuide + "reference_policies_elements_resource.html",
 	Check: func(p *pass) {
 		if p.kind == Boundary || p.kind == SCP { // they grant nothing, so a pattern is harmless
 			return
@@ -82,7 +85,8 @@ var resourceWildcard = register(Rule{
 			switch {
 			case !allows(s, assumeRole) || narrowed(s, targets...):
 			case len(s.NotResources) > 0:
-				p.reportf(s.NotResources[0].Position, "NotResource allows the hub to assume every role except those listed, in any account")
+				p.reportf(s.NotResources[0].Position,
+					"NotResource allows the hub to assume every role except those listed, in any account")
 			default:
 				for _, v := range s.Resources {
 					p.reportPattern(v)
@@ -102,7 +106,8 @@ func (p *pass) reportPattern(v policy.Value) {
 	case v.Text != "*" && arnField(v.Text, 2) != "iam":
 	case !anyAccount && wildcards(ps) == 0:
 	case anyAccount && anyRole:
-		p.reportf(v.Position, allow+"every role that trusts it, in any account, including those of outsiders", quote(v.Text))
+		p.reportf(v.Position, allow+"every role that trusts it, in any account, including those of outsiders",
+			quote(v.Text))
 	case anyAccount:
 		p.reportf(v.Position, allow+"a role of that name in any account, including those of outsiders", quote(v.Text))
 	case anyRole:

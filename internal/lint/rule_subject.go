@@ -10,9 +10,10 @@ import (
 var subjectMissing = register(Rule{
 	Name:     "subject-missing",
 	Severity: Error,
-	Why:      "All GitHub customers share the issuer: without a condition on the subject, jobs of any repository are allowed.",
-	Fix:      exactSubjects,
-	Doc:      oidcRole,
+	Why: "All GitHub customers share the issuer: without a condition on the subject, jobs of any repository " +
+		"are allowed.",
+	Fix: exactSubjects,
+	Doc: oidcRole,
 	Check: func(p *pass) {
 		for _, t := range p.trusts {
 			if t.restricted {
@@ -71,7 +72,9 @@ var subjectHyphenForm = register(Rule{
 	Check: func(p *pass) {
 		for _, r := range p.restrictions() {
 			if r.hyphens {
-				p.reportf(r.value.Position, "%s looks like the form with IDs after hyphens; GitHub withdrew it, and no token has it", quote(r.value.Text))
+				p.reportf(r.value.Position,
+					"%s looks like the form with IDs after hyphens; GitHub withdrew it, and no token has it",
+					quote(r.value.Text))
 			}
 		}
 	},
@@ -85,9 +88,10 @@ func hyphenPattern(text string) bool {
 var subjectLegacyOnly = register(Rule{
 	Name:     "subject-legacy-only",
 	Severity: Note,
-	Why:      "On github.com, repositories that were created, renamed or transferred since 2026-07-15 have IDs in their subjects.",
-	Fix:      "add the immutable subject now, and remove the legacy one after the change",
-	Doc:      githubOIDC,
+	Why: "On github.com, repositories that were created, renamed or transferred since 2026-07-15 have IDs in " +
+		"their subjects.",
+	Fix: "add the immutable subject now, and remove the legacy one after the change",
+	Doc: githubOIDC,
 	Check: func(p *pass) {
 		type named struct {
 			repository string
@@ -119,8 +123,9 @@ var subjectLegacyOnly = register(Rule{
 		for _, l := range legacy {
 			if !done[l.repository] {
 				done[l.repository] = true
-				p.reportf(l.at, "%s is matched by name only. If it is renamed, transferred or created after 2026-07-15, "+
-					"its subjects contain IDs and this policy rejects them", quote(l.repository))
+				p.reportf(l.at, "%s is matched by name only. "+
+					"If it is renamed, transferred or created after 2026-07-15, its subjects contain IDs "+
+					"and this policy rejects them", quote(l.repository))
 			}
 		}
 	},

@@ -18,20 +18,27 @@ var subjectWildcardOrganization = register(Rule{
 			switch {
 			case r.variable:
 				p.report(r.value.Position, finding{severity: Warning,
-					message: fmt.Sprintf("the value %s takes the owner of the repository from a policy variable", quote(r.value.Text))})
+					message: fmt.Sprintf("the value %s takes the owner of the repository from a policy variable",
+						quote(r.value.Text))})
 			case r.witness == nil:
 				p.reportOpen(r, "does not name the owner of the repository")
 			case r.exact():
-				p.reportWitness(r, "the subject %s names no owner: anyone can customize a repository's subject to match it, for example %s")
+				p.reportWitness(r, "the subject %s names no owner: "+
+					"anyone can customize a repository's subject to match it, for example %s")
 			default:
 				p.reportWitness(r, "the pattern %s matches repositories of other organizations, for example %s")
 			}
 		}
 		for _, t := range p.trusts {
-			if t.restricted && t.outsider != nil {
-				p.report(t.subjects[0].Operator.Position, finding{witness: t.outsider, message: fmt.Sprintf(
-					"the subject conditions only exclude; everyone else is allowed, for example %s", quote(t.outsider.subject))})
+			if !t.restricted || t.outsider == nil {
+				continue
 			}
+			message := "the subject conditions only exclude; everyone else is allowed, for example "
+			if len(t.restrictions) > 0 {
+				message = "the subject conditions also allow other organizations, for example "
+			}
+			p.report(t.subjects[0].Operator.Position,
+				finding{witness: t.outsider, message: message + quote(t.outsider.subject)})
 		}
 	},
 })
@@ -48,7 +55,8 @@ var subjectWildcardID = register(Rule{
 				p.reportOpen(r, "matches several IDs")
 				continue
 			}
-			p.reportWitness(r, "the pattern %s matches several IDs, so it allows whoever has the name next, for example %s")
+			p.reportWitness(r, "the pattern %s matches several IDs, "+
+				"so it allows whoever has the name next, for example %s")
 		}
 	},
 })
@@ -79,12 +87,14 @@ var subjectWildcardContext = register(Rule{
 	Doc: githubOIDC,
 	Check: func(p *pass) {
 		for _, r := range p.reaching(crossesContext) {
-			f := finding{message: fmt.Sprintf("the pattern %s matches more than one ref, environment or event of the repository, for example %s",
+			f := finding{message: fmt.Sprintf(
+				"the pattern %s matches more than one ref, environment or event of the repository, for example %s",
 				quote(r.value.Text), quote(r.witness.subject))}
 			if bounded(literal(r.pattern)) {
 				f.severity = Note
 			} else if strings.HasSuffix(r.witness.subject, ":pull_request") {
-				f.message += "; a pull request from a fork gets no token, but one from a branch of the repository does, before any review"
+				f.message += "; a pull request from a fork gets no token, " +
+					"but one from a branch of the repository does, before any review"
 			}
 			p.report(r.value.Position, f)
 		}
@@ -111,7 +121,9 @@ var tooManyPatterns = register(Rule{
 	Check: func(p *pass) {
 		for _, r := range p.restrictions() {
 			if r.untried {
-				p.reportf(r.value.Position, "the patterns before %s are too many, or have too many wildcards, so this and later patterns were not checked",
+				p.reportf(r.value.Position,
+					"the patterns before %s are too many, or have too many wildcards, so this and later patterns "+
+						"were not checked",
 					quote(r.value.Text))
 				return
 			}
@@ -135,12 +147,14 @@ func (d *document) reaching(c crossing) []*restriction {
 
 // reportWitness reports a restriction and the outsider that it allows.
 func (p *pass) reportWitness(r *restriction, format string) {
-	p.report(r.value.Position, finding{witness: r.witness, message: fmt.Sprintf(format, quote(r.value.Text), quote(r.witness.subject))})
+	p.report(r.value.Position,
+		finding{witness: r.witness, message: fmt.Sprintf(format, quote(r.value.Text), quote(r.witness.subject))})
 }
 
 // reportOpen reports a pattern by its form, where the search has found no outsider.
 func (p *pass) reportOpen(r *restriction, what string) {
-	f := finding{message: fmt.Sprintf("the pattern %s %s; the search found no outsider that it allows, which does not prove that there is none",
+	f := finding{message: fmt.Sprintf(
+		"the pattern %s %s; the search found no outsider that it allows, which does not prove that there is none",
 		quote(r.value.Text), what)}
 	if r.workflow {
 		f.severity = Warning

@@ -23,7 +23,8 @@ var wildcardUnderStringEquals = register(Rule{
 			for _, v := range c.Values {
 				if ps, _ := pieces(v.Text, true, true); wildcards(ps) > 0 {
 					p.report(v.Position, finding{
-						message: fmt.Sprintf("under %s the * or ? in %s is an ordinary character, and no value of %s contains it",
+						message: fmt.Sprintf(
+							"under %s the * or ? in %s is an ordinary character, and no value of %s contains it",
 							c.Operator.Text, quote(v.Text), quote(c.Key.Text)),
 						fix: "write the exact value, or use " + like + " if a pattern is intended",
 					})

@@ -81,7 +81,10 @@ func WriteSARIF(w io.Writer, version string, findings []Finding) error {
 	for _, r := range rules {
 		described := sarifRule{
 			ID: r.Name, Short: sarifText{Text: r.Why}, HelpURI: r.Doc, Default: sarifConfig{r.Severity},
-			Help: sarifText{Text: withFix(r.Why, " ", r.Fix), Markdown: withFix(r.Why, "\n\n", r.Fix) + "\n\n[Documentation](" + r.Doc + ")"},
+			Help: sarifText{
+				Text:     withFix(r.Why, " ", r.Fix),
+				Markdown: withFix(r.Why, "\n\n", r.Fix) + "\n\n[Documentation](" + r.Doc + ")",
+			},
 		}
 		if r.Old != "" {
 			described.Former = []string{r.Old}
@@ -92,8 +95,10 @@ func WriteSARIF(w io.Writer, version string, findings []Finding) error {
 		index := slices.IndexFunc(rules, func(r *Rule) bool { return r.Name == f.Rule })
 		sum := sha256.Sum256([]byte(f.File + "\x00" + f.Rule + "\x00" + f.Message))
 		run.Results = append(run.Results, sarifResult{
-			RuleID: f.Rule, RuleIndex: index, Level: f.Severity, Message: sarifMessage{withFix(sentence(f.Message), " ", f.Fix)},
-			Locations:    []sarifLocation{{sarifPhysical{sarifArtifact{uri(f.File)}, sarifRegion{f.Line, f.character}}}},
+			RuleID: f.Rule, RuleIndex: index, Level: f.Severity,
+			Message: sarifMessage{withFix(sentence(f.Message), " ", f.Fix)},
+			Locations: []sarifLocation{{sarifPhysical{sarifArtifact{uri(f.File)},
+				sarifRegion{f.Line, f.character}}}},
 			Fingerprints: map[string]string{"finding/v1": hex.EncodeToString(sum[:])},
 		})
 	}

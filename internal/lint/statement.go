@@ -36,7 +36,8 @@ func names(s policy.Statement, action string) bool {
 	probe := policy.Document{Statements: []policy.Statement{{
 		Effect: policy.Allow, Actions: s.Actions, NotActions: s.NotActions, Resources: []policy.Value{{Text: "*"}},
 	}}}
-	return probe.Decide(policy.Identity, policy.Request{Action: action, Resource: "arn:aws:iam::111111111111:role/x"}).Effect == policy.Allow
+	return probe.Decide(policy.Identity,
+		policy.Request{Action: action, Resource: "arn:aws:iam::111111111111:role/x"}).Effect == policy.Allow
 }
 
 // allows reports whether a statement allows an action, regardless of its conditions.
@@ -69,7 +70,8 @@ func everyone(p policy.Principal) bool {
 // signed reports whether a statement of a trust policy has a principal that signs its calls: a role or an account,
 // not a service.
 func signed(s policy.Statement) bool {
-	return slices.ContainsFunc(s.Principals, func(p policy.Principal) bool { return p.Type.Text == "AWS" || p.Type.Text == "*" })
+	return slices.ContainsFunc(s.Principals,
+		func(p policy.Principal) bool { return p.Type.Text == "AWS" || p.Type.Text == "*" })
 }
 
 // actionsAt returns where a statement's actions are.
@@ -138,7 +140,8 @@ func hasKey(c policy.Condition, key string) bool { return strings.EqualFold(c.Ke
 func narrowed(s policy.Statement, keys ...string) bool {
 	return slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
 		o := parseOperator(c.Operator.Text)
-		if !o.positive() || metWithout(c) || slices.ContainsFunc(c.Values, func(v policy.Value) bool { return strings.Trim(v.Text, "*?") == "" }) {
+		if !o.positive() || metWithout(c) ||
+			slices.ContainsFunc(c.Values, func(v policy.Value) bool { return strings.Trim(v.Text, "*?") == "" }) {
 			return false
 		}
 		return isOneOf(c.Key.Text, keys)

@@ -53,14 +53,15 @@ func never(fix, format string, args ...any) *flaw {
 
 // subjectClaims are the claims that a customized subject can contain.
 var subjectClaims = []string{
-	"actor", "actor_id", "base_ref", "check_run_id", "enterprise", "enterprise_id", "environment", "environment_node_id", "event_name",
-	"head_ref", "job_workflow_ref", "job_workflow_sha", "ref", "ref_protected", "ref_type", "repository", "repository_id",
-	"repository_owner", "repository_owner_id", "repository_visibility", "run_attempt", "run_id", "run_number", "runner_environment",
-	"sha", "workflow", "workflow_ref", "workflow_sha",
+	"actor", "actor_id", "base_ref", "check_run_id", "enterprise", "enterprise_id", "environment",
+	"environment_node_id", "event_name", "head_ref", "job_workflow_ref", "job_workflow_sha", "ref", "ref_protected",
+	"ref_type", "repository", "repository_id", "repository_owner", "repository_owner_id", "repository_visibility",
+	"run_attempt", "run_id", "run_number", "runner_environment", "sha", "workflow", "workflow_ref", "workflow_sha",
 }
 
 func isSubjectClaim(name string) bool {
-	return slices.Contains(subjectClaims, name) || strings.HasPrefix(name, "repo_property_") && len(name) > len("repo_property_")
+	property, found := strings.CutPrefix(name, "repo_property_")
+	return slices.Contains(subjectClaims, name) || found && property != ""
 }
 
 // refKinds are what a ref claim begins with; the last is that of pull_request events.
@@ -91,12 +92,15 @@ func notASubject(text string) *flaw {
 	const fix = "write the whole subject, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:..."
 	name, _, _ := strings.Cut(text, ":")
 	if strings.TrimSpace(text) != text {
-		return never("remove the white space", "%s never matches: no subject begins or ends with white space", quote(text))
+		return never("remove the white space", "%s never matches: no subject begins or ends with white space",
+			quote(text))
 	}
 	if strings.EqualFold(name, "repo") {
-		return never("write repo: in lower case", "%s never matches: subjects are case-sensitive, and begin with repo: in lower case", quote(text))
+		return never("write repo: in lower case",
+			"%s never matches: subjects are case-sensitive, and begin with repo: in lower case", quote(text))
 	}
-	return never(fix, "%s never matches: a GitHub subject begins with repo:, or with the name of a claim if it is customized", quote(text))
+	return never(fix, "%s never matches: a GitHub subject begins with repo:, or with the name of a claim if it is "+
+		"customized", quote(text))
 }
 
 // beginsClaim reports whether a text can be the beginning of NAME:VALUE.
@@ -106,7 +110,8 @@ func beginsClaim(text string) bool {
 		return isSubjectClaim(name)
 	}
 	begins := func(known string) bool { return strings.HasPrefix(known, name) }
-	return slices.ContainsFunc(subjectClaims, begins) || begins("repo_property_") || strings.HasPrefix(name, "repo_property_")
+	return slices.ContainsFunc(subjectClaims, begins) || begins("repo_property_") ||
+		strings.HasPrefix(name, "repo_property_")
 }
 
 // repository reads OWNER/REPO and returns where it ends: at a colon or at the end of the text.
@@ -123,7 +128,8 @@ func (s *subject) repository(rest string, partial bool) (end int, f *flaw) {
 		return end, nil
 	}
 	if slash < 0 || strings.Count(whole, "/") > 1 {
-		return end, never("write the repository as OWNER/REPO", "%s never matches: repo: must be followed by OWNER/REPO, and %s is not",
+		return end, never("write the repository as OWNER/REPO",
+			"%s never matches: repo: must be followed by OWNER/REPO, and %s is not",
 			quote(s.text), quote(whole))
 	}
 	s.owner, s.ownerID = nameAndID(s.text, span{offset, offset + slash})
@@ -140,10 +146,12 @@ func (s *subject) repository(rest string, partial bool) (end int, f *flaw) {
 	if s.owner.end == offset+slash && s.repo.end == end {
 		return end, nil // no @ in it
 	}
-	const fix = "write both IDs, each after an @: gh api repos/OWNER/REPO --jq '\"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'"
+	const fix = "write both IDs, each after an @: gh api repos/OWNER/REPO --jq " +
+		"'\"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'"
 	if !isID(s.ownerID.of(s.text)) || !isID(s.repoID.of(s.text)) {
 		return end, &flaw{ids: true, fix: fix, message: fmt.Sprintf(
-			"%s never matches: an immutable subject is repo:OWNER@OWNER-ID/REPO@REPO-ID:... with both IDs in digits", quote(s.text))}
+			"%s never matches: an immutable subject is repo:OWNER@OWNER-ID/REPO@REPO-ID:... with both IDs in digits",
+			quote(s.text))}
 	}
 	return end, nil
 }
@@ -167,10 +175,12 @@ func (s *subject) checkName(what string, name span, more string) *flaw {
 	})
 	switch {
 	case text == "":
-		return never("write the repository as OWNER/REPO", "%s never matches: the name of the %s is empty", quote(s.text), what)
+		return never("write the repository as OWNER/REPO", "%s never matches: the name of the %s is empty",
+			quote(s.text), what)
 	case odd >= 0:
 		c, _ := utf8.DecodeRuneInString(text[odd:])
-		return never("write the name as GitHub shows it", "%s never matches: GitHub does not allow %q in the name of the %s", quote(s.text), c, what)
+		return never("write the name as GitHub shows it",
+			"%s never matches: GitHub does not allow %q in the name of the %s", quote(s.text), c, what)
 	}
 	return nil
 }
@@ -218,15 +228,19 @@ func (s *subject) unknown(name, previous string) *flaw {
 	lower := strings.ToLower(name)
 	switch {
 	case lower != name && (isSubjectClaim(lower) || lower == "pull_request"):
-		return never("write "+lower+" in lower case", "%s never matches: subjects are case-sensitive, and GitHub writes %s", quote(s.text), lower)
+		return never("write "+lower+" in lower case",
+			"%s never matches: subjects are case-sensitive, and GitHub writes %s", quote(s.text), lower)
 	case previous == "environment" || previous == "ref":
-		return never("write each colon of the value as %3A", "%s never matches: GitHub writes a colon inside a value as %%3A, and %s is not a claim",
+		return never("write each colon of the value as %3A",
+			"%s never matches: GitHub writes a colon inside a value as %%3A, and %s is not a claim",
 			quote(s.text), quote(name))
 	case strings.HasPrefix(name, "refs/"):
-		return never("write ref:"+plain.Shorten(name, maxValue), "%s never matches: a ref must follow ref:", quote(s.text))
+		return never("write ref:"+plain.Shorten(name, maxValue), "%s never matches: a ref must follow ref:",
+			quote(s.text))
 	}
-	return never("write environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG or pull_request after the repository",
-		"%s never matches: environment:, ref: or pull_request must follow the repository, not %s", quote(s.text), quote(name))
+	return never("write environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG or pull_request after OWNER/REPO",
+		"%s never matches: environment:, ref: or pull_request must follow the repository, not %s",
+		quote(s.text), quote(name))
 }
 
 func (s *subject) checkValue(name string, value span, cut bool) *flaw {
@@ -241,11 +255,13 @@ func (s *subject) checkValue(name string, value span, cut bool) *flaw {
 		return nil
 	}
 	fits := func(kind string) bool {
-		return strings.HasPrefix(text, kind) && len(text) > len(kind) || cut && (strings.HasPrefix(kind, text) || strings.HasPrefix(text, kind))
+		return strings.HasPrefix(text, kind) && len(text) > len(kind) ||
+			cut && (strings.HasPrefix(kind, text) || strings.HasPrefix(text, kind))
 	}
 	if !slices.ContainsFunc(refKinds, fits) {
 		return never("write the whole ref, ref:refs/heads/BRANCH or ref:refs/tags/TAG",
-			"%s never matches: a ref begins with refs/heads/ or refs/tags/, and %s does not", quote(s.text), quote(text))
+			"%s never matches: a ref begins with refs/heads/ or refs/tags/, and %s does not", quote(s.text),
+			quote(text))
 	}
 	return nil
 }
@@ -265,6 +281,7 @@ func (s subject) hyphenForm() bool {
 
 // ownerKeys are the claims of a customized subject that identify its owner.
 var ownerKeys = []string{
-	"actor", "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "repository", "repository_id", "repository_owner",
-	"repository_owner_id", "workflow_ref", "sha", "workflow_sha", "job_workflow_sha", "run_id", "check_run_id", "environment_node_id",
+	"actor", "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "repository", "repository_id",
+	"repository_owner", "repository_owner_id", "workflow_ref", "sha", "workflow_sha", "job_workflow_sha", "run_id",
+	"check_run_id", "environment_node_id",
 }

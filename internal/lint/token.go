@@ -31,7 +31,8 @@ func (t *trust) admit(s subject, crossed crossing, r *restriction) *witness {
 			alone.Conditions[i].Values = []policy.Value{r.value}
 		}
 	}
-	d := policy.Document{Version: t.Version, Statements: append([]policy.Statement{alone}, t.denies(request.Context)...)}
+	d := policy.Document{Version: t.Version,
+		Statements: append([]policy.Statement{alone}, t.denies(request.Context)...)}
 	if d.Decide(policy.Trust, request).Effect != policy.Allow {
 		return nil
 	}
@@ -83,7 +84,8 @@ func (t *trust) claims(s subject, crossed crossing) policy.Claims {
 		}
 		return of(name, fallback)
 	}
-	ownerID, repoID := own("repository_owner_id", crossesRepository, "66666666"), own("repository_id", crossesContext, "77777777")
+	ownerID, repoID := own("repository_owner_id", crossesRepository, "66666666"),
+		own("repository_id", crossesContext, "77777777")
 	if !s.ownerID.empty() {
 		ownerID, repoID = s.ownerID.of(s.text), s.repoID.of(s.text)
 	}

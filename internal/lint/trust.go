@@ -133,14 +133,16 @@ func (t *trust) judgeExact(r *restriction) {
 		return
 	}
 	if !r.subject.ownerID.empty() && strings.HasSuffix(t.issuer, ghesEnd) {
-		r.flaw = never("write repo:OWNER/REPO:...", "%s never matches: a GitHub Enterprise Server has no immutable subjects", quote(text))
+		r.flaw = never("write repo:OWNER/REPO:...",
+			"%s never matches: a GitHub Enterprise Server has no immutable subjects", quote(text))
 		return
 	}
 	r.hyphens = r.subject.hyphenForm() || hyphenPattern(r.value.Text)
 	if !r.subject.owner.empty() && len(r.subject.pairs) == 0 && !r.subject.pullRequest {
 		r.flaw = &flaw{
 			severity: Warning, fix: "add what the job runs for, :environment:NAME or :ref:refs/heads/BRANCH",
-			message: fmt.Sprintf("%s matches only if the subject is customized to contain nothing but the repository", quote(text)),
+			message: fmt.Sprintf("%s matches only if the subject is customized to contain nothing but the repository",
+				quote(text)),
 		}
 	}
 	if r.witness = findOutsider(t, r); r.witness != nil {

@@ -39,17 +39,19 @@ const (
 // organization, later ones rarely are.
 var (
 	firstFills = []string{
-		"evil", "x", "66666666", "-evil", "evil-", "evil/x", "evil@66666666/x@77777777", "evil@66666666", "66666666/x@77777777", "/x",
-		"repo:evil/x", "repo:evil-", "pull_request", "environment:x", "ref:refs/heads/x", "refs/heads/x", "heads/x", "",
-		":pull_request", ":environment:x", "-x:environment:x", "x:environment:x", "x@77777777:environment:x", "77777777:environment:x",
-		"66666666/x@77777777:environment:x", "/x:environment:x", "evil/x:environment:x", "evil/x:pull_request", "evil/x:ref:refs/heads/x",
-		"repo:evil/x:environment:x", "repo:evil/x:pull_request", "repo:evil/x:ref:refs/heads/x", "repo:evil/x:",
+		"evil", "x", "66666666", "-evil", "evil-", "evil/x", "evil@66666666/x@77777777", "evil@66666666",
+		"66666666/x@77777777", "/x", "repo:evil/x", "repo:evil-", "pull_request", "environment:x", "ref:refs/heads/x",
+		"refs/heads/x", "heads/x", "", ":pull_request", ":environment:x", "-x:environment:x", "x:environment:x",
+		"x@77777777:environment:x", "77777777:environment:x", "66666666/x@77777777:environment:x", "/x:environment:x",
+		"evil/x:environment:x", "evil/x:pull_request", "evil/x:ref:refs/heads/x", "repo:evil/x:environment:x",
+		"repo:evil/x:pull_request", "repo:evil/x:ref:refs/heads/x", "repo:evil/x:",
 		// If the subject is customized to have the ref and then the environment, a branch can be named like the rest
 		// of the pattern.
 		"evil@66666666/x@77777777:ref:refs/heads/x", "66666666/x@77777777:ref:refs/heads/x",
 	}
 	laterFills = []string{
-		"x", "77777777", "", "pull_request", "environment:x", "x@77777777", "-x", "ref:refs/heads/x", "refs/heads/x", ":pull_request", ":environment:x",
+		"x", "77777777", "", "pull_request", "environment:x", "x@77777777", "-x", "ref:refs/heads/x", "refs/heads/x",
+		":pull_request", ":environment:x",
 	}
 )
 
