@@ -27,8 +27,8 @@ get-role-policy, get-policy-version or get-account-authorization-details, or aws
 describe-policy. - is stdin. Give the files of both sides together, and what one of them lacks for
 the hop is found too.
 
-A finding is an error (lets in somebody who must not be, or cannot work), a warning (wider than it
-looks, or works in some cases only) or a note. Notes are shown when --severity is note.
+A finding is an error (allows an outsider, or cannot work), a warning (allows more than it seems to,
+or works only in some cases) or a note. Notes are shown when --severity is note.
 
 Exit status: 0 when there is nothing as bad as --severity, 1 when there is, 2 when a file cannot be
 read.`,
@@ -36,7 +36,7 @@ read.`,
 			"hubspoke-chain lint hub-trust.json hub-permissions.json spoke-trust.json",
 			"aws iam get-role --role-name github-actions-hub | hubspoke-chain lint --format github -",
 			"hubspoke-chain lint --format sarif --severity error hub-trust.json > lint.sarif",
-			"hubspoke-chain lint --explain subject-wildcard-organisation",
+			"hubspoke-chain lint --explain subject-wildcard-organization",
 		},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			format := flags.String("format", "text", "how findings are written: `text|json|sarif|github`")
@@ -159,15 +159,7 @@ func explainRules(out io.Writer, name string) error {
 		if !found {
 			return cli.UsageError{Err: fmt.Errorf("--explain: there is no rule %q (--rules lists them)", name)}
 		}
-		rules = []lint.Rule{rule}
+		rules = []*lint.Rule{rule}
 	}
-	var b strings.Builder
-	for i, r := range rules {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		fmt.Fprintf(&b, "%s (%s)\n    %s\n    fix: %s\n    see: %s\n", r.Name, r.Severity, r.Why, r.Fix, r.Doc)
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return lint.WriteRules(out, rules...)
 }

@@ -1,60 +1,100 @@
 package lint
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
-	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-// sizes are the quotas of the kinds, in characters, and whether white space counts: "IAM and AWS STS quotas"
-// (IAM User Guide), AssumeRole (AWS STS API Reference), "Quotas and service limits for AWS Organizations". An
-// account may have its trust policies' quota raised.
-var sizes = map[Kind]struct {
-	quota, raised int
-	spaces        bool
-	what          string
-}{
-	Trust:       {2048, 4096, false, "a trust policy"},
-	Permissions: {10240, 0, false, "all inline policies of a role together"},
-	Managed:     {6144, 0, false, "a managed policy"},
-	Session:     {2048, 0, true, "the session policies of a call together"},
-	Boundary:    {6144, 0, false, "a permissions boundary"},
-	SCP:         {10240, 0, true, "a service control policy"},
+// document is a policy document of a file, what the file says about it, and the facts that several rules need.
+// An unreadable one has only an error.
+type document struct {
+	*policy.Document
+	unreadable *policy.SyntaxError
+
+	kind Kind
+	size int // characters, as the quota of its kind counts them
+	role role
+
+	source *source
+	start  policy.Position // where the document begins in the file
+	whole  bool            // the document is a string in the file, and all its findings are at that string
+
+	conditions []*condition
+	trusts     []*trust
+	gaps       []gap
+	budget     int // candidates for an outsider that may still be tried
+
+	findings []Finding
 }
 
-// kinds are the kinds as package policy has them.
-var kinds = map[Kind]policy.Kind{
-	Trust: policy.Trust, Permissions: policy.Identity, Managed: policy.Identity,
-	Session: policy.Session, Boundary: policy.Boundary, SCP: policy.SCP,
+// role is what the output of a command says about the role that a trust policy belongs to.
+type role struct {
+	arn        string
+	maxSession int // seconds; 0 when unknown
+	place      policy.Position
 }
 
-// lint runs all rules that look at one document.
-func (d *document) lint() {
-	d.before = len(d.findings)
-	d.lintSize()
-	d.lintVersion()
-	d.lintSids()
-	d.lintPartitions()
-	for _, s := range d.Statements {
-		d.lintConditions(s)
-		if d.kind == Trust {
-			d.lintTrust(s)
-		} else {
-			d.lintPermissions(s)
+// parse reads the document's text and computes its facts.
+func (d *document) parse(text []byte) {
+	parsed, err := policy.Parse(text)
+	if errors.As(err, &d.unreadable) {
+		return
+	}
+	d.Document, d.budget = parsed, maxCandidates
+	if d.kind == Detect {
+		d.kind = Permissions
+		if slices.ContainsFunc(parsed.Statements,
+			func(s policy.Statement) bool { return s.Principals != nil || s.NotPrincipals != nil }) {
+			d.kind = Trust
 		}
-		d.lintGrammar(s)
 	}
+	d.size = utf8.RuneCount(text)
+	if !sizes[d.kind].spaces {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, text); err == nil {
+			d.size = utf8.RuneCount(compact.Bytes())
+		}
+	}
+	d.conditions = d.classifyConditions()
 	if d.kind == Trust {
-		d.lintLegacy()
-		d.lintRole()
+		d.trusts = d.findTrusts()
 	}
 }
 
-// first is where the document begins to be one, for findings about all of it.
+// lint runs all rules.
+func (d *document) lint() {
+	if d.unreadable != nil {
+		d.run(syntax)
+		return
+	}
+	for _, r := range rules {
+		if r != refused {
+			d.run(r)
+		}
+	}
+	d.run(refused) // last: it reports nothing where another rule has found the cause
+}
+
+func (d *document) run(r *Rule) { r.Check(&pass{d, r}) }
+
+// at returns the place in the file of a position in the document.
+func (d *document) at(p policy.Position) policy.Position {
+	switch {
+	case d.whole:
+		return d.start
+	case p.Line > 1:
+		return policy.Position{Line: d.start.Line + p.Line - 1, Column: p.Column}
+	}
+	return policy.Position{Line: d.start.Line, Column: d.start.Column + p.Column - 1}
+}
+
+// first returns where the document's own elements begin, for findings about all of it.
 func (d *document) first() policy.Position {
 	if len(d.Statements) > 0 && d.Version.Line == 0 {
 		return d.Statements[0].Position
@@ -62,63 +102,7 @@ func (d *document) first() policy.Position {
 	return d.Version.Position
 }
 
-func (d *document) lintSize() {
-	limit := sizes[d.kind]
-	switch {
-	case limit.raised > 0 && d.size > limit.raised:
-		d.add("size-limit", d.first(), finding{message: fmt.Sprintf("the document has %d characters; IAM takes %d in %s, and %d at most when the quota is raised",
-			d.size, limit.quota, limit.what, limit.raised)})
-	case d.size > limit.quota && limit.raised > 0:
-		d.add("size-limit", d.first(), finding{message: fmt.Sprintf("the document has %d characters; IAM takes %d in %s unless the account's quota is raised, to %d at most",
-			d.size, limit.quota, limit.what, limit.raised)})
-	case d.size > limit.quota:
-		d.add("size-limit", d.first(), finding{message: fmt.Sprintf("the document has %d characters; AWS takes %d in %s", d.size, limit.quota, limit.what)})
-	case d.size*10 >= limit.quota*9:
-		d.add("size-limit", d.first(), finding{severity: Note, message: fmt.Sprintf("the document has %d characters, which leaves %d of the %d that AWS takes in %s",
-			d.size, limit.quota-d.size, limit.quota, limit.what)})
-	}
-}
-
-func (d *document) lintVersion() {
-	if d.Version.Text == "2012-10-17" {
-		return
-	}
-	said := "the document has no Version, which is 2008-10-17 for IAM"
-	if d.Version.Text != "" {
-		said = "the document has Version 2008-10-17"
-	}
-	for _, s := range d.Statements {
-		values := slices.Clone(s.Resources)
-		for _, c := range s.Conditions {
-			values = append(values, c.Values...)
-		}
-		for _, v := range append(values, s.NotResources...) {
-			if i := strings.Index(v.Text, "${"); i >= 0 && strings.Contains(v.Text[i:], "}") {
-				d.add("version", v.Position, finding{message: said + "; " + quote(v.Text) + " is then plain text, not a variable"})
-				return
-			}
-		}
-	}
-	d.add("version", d.first(), finding{severity: Note, message: said})
-}
-
-func (d *document) lintSids() {
-	seen := map[string]policy.Position{}
-	for _, s := range d.Statements {
-		id := s.SID
-		if id.Text == "" {
-			continue
-		}
-		if before, found := seen[id.Text]; found {
-			d.add("duplicate-sid", id.Position, finding{message: fmt.Sprintf("the Sid %s is that of the statement in line %d as well; IAM refuses the document",
-				quote(id.Text), d.at(before).Line)})
-			continue
-		}
-		seen[id.Text] = id.Position
-	}
-}
-
-// arns are the ARNs of the document whose partition is that of the role, or of what the role may do.
+// arns returns the ARNs of the document that must be in the role's partition: principals and resources.
 func (d *document) arns() []policy.Value {
 	var arns []policy.Value
 	for _, s := range d.Statements {
@@ -132,7 +116,7 @@ func (d *document) arns() []policy.Value {
 	})
 }
 
-// partition is the one that the document is for: the role's, else that of the first ARN.
+// partition returns the role's partition, else that of the document's first ARN.
 func (d *document) partition() string {
 	if p := partition(d.role.arn); p != "" {
 		return p
@@ -143,71 +127,5 @@ func (d *document) partition() string {
 	return "aws"
 }
 
-func (d *document) lintPartitions() {
-	own := d.partition()
-	for _, v := range d.arns() {
-		if p := partition(v.Text); p != own {
-			d.add("partition-mismatch", v.Position, finding{message: fmt.Sprintf("%s is of the partition %s, and %s",
-				quote(v.Text), quote(p), d.whosePartition(own))})
-		}
-	}
-	for _, s := range d.Statements {
-		for _, issuer := range issuers(s) {
-			for _, c := range s.Conditions {
-				if !hasKey(c, issuer+":aud") || !isGitHub(issuer) {
-					continue
-				}
-				for _, v := range c.Values {
-					other := chain.DefaultAudience("aws-cn")
-					if own == "aws-cn" {
-						other = chain.DefaultAudience("aws")
-					}
-					if v.Text == other {
-						d.add("partition-mismatch", v.Position, finding{severity: Warning, message: fmt.Sprintf(
-							"the audience %s is not the one that tokens are minted for in the partition %s, which is %s unless the input audience says otherwise",
-							quote(v.Text), own, quote(chain.DefaultAudience(own)))})
-					}
-				}
-			}
-		}
-	}
-}
-
-func (d *document) whosePartition(own string) string {
-	if d.role.arn != "" {
-		return "the role " + quote(d.role.arn) + " of " + quote(own)
-	}
-	return "the document's first ARN of " + quote(own)
-}
-
-// lintGrammar holds a statement against IAM's grammar. What another rule says better is taken out before.
-func (d *document) lintGrammar(s policy.Statement) {
-	s.Conditions = slices.Clone(s.Conditions)
-	for _, c := range s.Conditions {
-		if !known(c) {
-			d.add("unknown-operator", c.Operator.Position, finding{message: "IAM has no condition operator " + quote(c.Operator.Text)})
-		}
-	}
-	s.Conditions = slices.DeleteFunc(s.Conditions, func(c policy.Condition) bool { return !known(c) })
-	for _, issuer := range issuers(s) {
-		s.Conditions = append(s.Conditions, policy.Condition{ // subject-missing looks after it
-			Operator: policy.Value{Text: "StringEquals"}, Key: policy.Value{Text: issuer + ":sub"}, Values: []policy.Value{{Text: "x"}},
-		})
-	}
-	role := d.role.arn
-	if role == "" {
-		role = "arn:" + d.partition() + ":iam::111111111111:role/x"
-	}
-	alone := policy.Document{Version: d.Version, Statements: []policy.Statement{s}}
-	var refused *policy.CheckError
-	if !errors.As(alone.Check(kinds[d.kind], role), &refused) {
-		return
-	}
-	said := slices.ContainsFunc(d.findings[d.before:], func(f Finding) bool { // an error at the same place says why
-		at := d.at(refused.Position)
-		return f.Line == at.Line && f.Column == at.Column && f.Severity == Error
-	})
-	if !said {
-		d.add("refused", refused.Position, finding{message: "IAM refuses the document: " + refused.Message})
-	}
-}
+// variables reports whether IAM replaces policy variables in the document.
+func (d *document) variables() bool { return d.Version.Text == "2012-10-17" }

@@ -8,11 +8,18 @@ import (
 	"strings"
 )
 
-// WriteText writes findings for a person, a line each and the fix below it.
+// WriteText writes findings for a person: one per line, each followed by its fix.
 func WriteText(w io.Writer, findings []Finding) error {
 	var b strings.Builder
 	for _, f := range findings {
-		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n    fix: %s\n", f.File, f.Line, f.Column, f.Severity, f.Message, f.Rule, f.Fix)
+		rule := f.Rule
+		if f.Formerly != "" {
+			rule += ", formerly " + f.Formerly
+		}
+		fmt.Fprintf(&b, "%s:%d:%d: %s: %s [%s]\n", f.File, f.Line, f.Column, f.Severity, f.Message, rule)
+		if f.Fix != "" {
+			fmt.Fprintf(&b, "    fix: %s\n", f.Fix)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -26,7 +33,7 @@ func WriteJSON(w io.Writer, findings []Finding) error {
 	return writeJSON(w, findings)
 }
 
-// writeJSON writes no ##[, in which GitHub's runner sees a workflow command. Only a string can hold it.
+// writeJSON escapes ##[, which GitHub's runner reads as a workflow command. It occurs only in strings.
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -44,8 +51,12 @@ func WriteGitHub(w io.Writer, findings []Finding) error {
 	var b strings.Builder
 	commands := map[Severity]string{Error: "error", Warning: "warning", Note: "notice"}
 	for _, f := range findings {
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File), f.Line, f.character,
-			property.Replace(f.Rule), data.Replace(f.Message+"\nfix: "+f.Fix))
+		text := f.Message
+		if f.Fix != "" {
+			text += "\nfix: " + f.Fix
+		}
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[f.Severity], property.Replace(f.File),
+			f.Line, f.character, property.Replace(f.Rule), data.Replace(text))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -1,12 +1,14 @@
-// Package lint holds IAM policy documents against the pattern of hub and spokes: who is let in that should
-// not be, what never works, and what IAM refuses. It reads files, not accounts: whether a role or a provider
-// exists is for AWS to say. Whatever it says of a request, package policy has decided on that very request.
+// Package lint checks IAM policy documents for a hub and its spokes: which outsiders they allow, what never works
+// and what IAM rejects. Each check is a [Rule]. The package reads files, not accounts: it does not know whether a
+// role or a provider exists. What it claims about a request, package policy has decided for that request.
 package lint
 
 import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // Severity is how bad a finding is.
@@ -14,15 +16,15 @@ type Severity string
 
 // The severities, worst first.
 const (
-	Error   Severity = "error"   // lets in someone who must not be, or cannot work
-	Warning Severity = "warning" // wider than it looks, or works in some cases only
+	Error   Severity = "error"   // allows an outsider, or cannot work
+	Warning Severity = "warning" // allows more than it seems to, or works only in some cases
 	Note    Severity = "note"    // worth knowing; nothing is wrong today
 )
 
 // Severities are all of them, worst first.
 var Severities = []Severity{Error, Warning, Note}
 
-// AtLeast tells whether s is as bad as least, or worse.
+// AtLeast reports whether s is as bad as least, or worse.
 func (s Severity) AtLeast(least Severity) bool {
 	return slices.Index(Severities, s) <= slices.Index(Severities, least)
 }
@@ -30,7 +32,7 @@ func (s Severity) AtLeast(least Severity) bool {
 // Kind is the place where a document is attached.
 type Kind string
 
-// The kinds of documents. Detect means that the document shows which of the first two it is.
+// The kinds of documents. Detect means that the document's elements decide which of the first two it is.
 const (
 	Detect      Kind = ""
 	Trust       Kind = "trust"       // a role's trust policy
@@ -41,56 +43,57 @@ const (
 	SCP         Kind = "scp"         // a service control policy
 )
 
-// Kinds are the kinds that can be asked for.
+// Kinds are the kinds that a caller can choose.
 var Kinds = []Kind{Trust, Permissions, Managed, Session, Boundary, SCP}
 
-// File is a file to look at: a policy document, or the output of a command of the AWS CLI that has some in it.
+// File is a file to check: a policy document, or output of the AWS CLI that contains some.
 type File struct {
-	Name string // as it is to be shown
+	Name string // as findings show it
 	Data []byte
 }
 
-// Finding is one thing that a rule has found. All its texts are on one line, hold no character that does not
-// print, and are bounded in length.
+// Finding is one thing that a rule found. All its texts are single lines of printable characters, bounded in
+// length.
 type Finding struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line"`   // from 1
 	Column   int      `json:"column"` // from 1, in bytes
 	Rule     string   `json:"rule"`
+	Formerly string   `json:"formerly,omitempty"` // the rule's former name
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
-	Fix      string   `json:"fix"`                // what to do
-	Help     string   `json:"help"`               // URL of the documentation that the rule rests on
-	Stranger string   `json:"stranger,omitempty"` // a subject that the policy lets in and should not
+	Fix      string   `json:"fix"`               // what to do; empty where the message is all there is to say
+	Help     string   `json:"help"`              // URL of the documentation that the rule rests on
+	Witness  string   `json:"witness,omitempty"` // an outsider's subject that the policy allows
 
-	character int       // column in characters
-	admitted  *stranger // whom Stranger is of
+	character int             // column in characters
+	at        policy.Position // in the document
+	admitted  *witness        // whose subject Witness is
 }
 
-// Lint looks at files, together: what one says of the hub is held against what another says of a spoke. Where
-// a file does not tell what its document is for, kind does. The findings are in the order of the files' names
-// and positions.
+// Lint checks files together: a hub's policies are compared with those of its spokes. kind applies to documents
+// whose file does not determine their kind. The findings are sorted by file name and position.
 func Lint(kind Kind, files ...File) []Finding {
-	var r report
 	var documents []*document
 	for _, f := range files {
-		documents = append(documents, r.read(f, kind)...)
+		documents = append(documents, read(f, kind)...)
 	}
+	findGaps(documents)
+	var findings []Finding
 	for _, d := range documents {
 		d.lint()
+		findings = append(findings, d.findings...)
 	}
-	pair(documents)
-	slices.SortStableFunc(r.findings, func(a, b Finding) int {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column,
 			slices.Index(Severities, a.Severity)-slices.Index(Severities, b.Severity),
 			strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message),
 		)
 	})
-	return slices.CompactFunc(r.findings, func(a, b Finding) bool {
+	return slices.CompactFunc(findings, func(a, b Finding) bool {
 		a.admitted, b.admitted = nil, nil
+		a.at, b.at = policy.Position{}, policy.Position{}
 		return a == b
 	})
 }
-
-type report struct{ findings []Finding }

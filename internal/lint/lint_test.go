@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// golden compares what was written with a file.
+// golden compares output with a file.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	if *update {
@@ -29,11 +30,11 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s (go test -update writes it anew): got\n%s\nwant\n%s", name, got, want)
+		t.Errorf("%s (go test -update writes it): got\n%s\nwant\n%s", name, got, want)
 	}
 }
 
-// cases are the files of testdata: NAME.json is a case, and so are the files of a folder, together.
+// cases returns the cases of testdata: each NAME.json, and the files of each folder together.
 func cases(t testing.TB) map[string][]File {
 	t.Helper()
 	found := map[string][]File{}
@@ -57,7 +58,8 @@ func cases(t testing.TB) map[string][]File {
 	return found
 }
 
-// TestGolden lints testdata. A case is called after a rule: RULE-bad... breaks it and RULE-good... nearly does.
+// TestGolden lints testdata. A case is named after a rule: RULE-bad... violates it and RULE-good... nearly does. Every
+// rule has both.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	bad, good := map[string]bool{}, map[string]bool{}
@@ -71,9 +73,14 @@ func TestGolden(t *testing.T) {
 		for _, f := range findings {
 			verify(t, files, f)
 		}
+		if rule := ruleOfCase.FindStringSubmatch(filepath.Base(name)); rule != nil {
+			if r, found := Explain(rule[1]); !found || r.Name != rule[1] {
+				t.Errorf("%s: there is no rule %q", name, rule[1])
+			}
+		}
 		for _, r := range Rules() {
 			rest, of := strings.CutPrefix(filepath.Base(name), r.Name+"-")
-			found := strings.Contains(b.String(), "["+r.Name+"]")
+			found := slices.ContainsFunc(findings, func(f Finding) bool { return f.Rule == r.Name })
 			switch {
 			case of && strings.HasPrefix(rest, "bad"):
 				bad[r.Name] = true
@@ -95,8 +102,10 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// verify holds a finding to what must always be so: it stands in its file, its texts are harmless, and a
-// stranger that it shows is let in by the document as it is.
+var ruleOfCase = regexp.MustCompile(`^([a-z-]+?)-(bad|good)(-.*)?$`)
+
+// verify checks what must be true of every finding: its position is in its file, its texts are safe to print, and
+// the document as it is allows the outsider that it shows.
 func verify(t *testing.T, files []File, f Finding) {
 	t.Helper()
 	var lines []string
@@ -106,56 +115,40 @@ func verify(t *testing.T, files []File, f Finding) {
 			text, lines = file.Data, strings.Split(string(file.Data), "\n")
 		}
 	}
-	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > len(lines[f.Line-1])+1 || f.character < 1 || f.character > f.Column {
+	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > len(lines[f.Line-1])+1 || f.character < 1 ||
+		f.character > f.Column {
 		t.Errorf("%+v is outside its file", f)
 	}
-	for _, s := range []string{f.File, f.Message, f.Fix, f.Stranger} {
-		if strings.Contains(s, "##[") || strings.HasPrefix(s, "::") || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0x202e }) ||
+	for _, s := range []string{f.File, f.Message, f.Fix, f.Witness} {
+		if strings.Contains(s, "##[") || strings.HasPrefix(s, "::") ||
+			strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == 0x202e }) ||
 			len(s) > maxText+len("... (18446744073709551615 bytes)") {
-			t.Errorf("%q is not fit to be shown", s)
+			t.Errorf("%q is not safe to print", s)
 		}
 	}
-	if r, found := Explain(f.Rule); !found || f.Fix == "" || f.Message == "" || f.Help != r.Doc || f.Severity == "" {
-		t.Errorf("%+v is not whole", f)
+	r, found := Explain(f.Rule)
+	if !found || f.Rule != r.Name || f.Fix == "" && r.Fix != "" || f.Message == "" || f.Help != r.Doc ||
+		f.Severity == "" {
+		t.Errorf("%+v is incomplete", f)
 	}
 	if f.admitted == nil {
 		return
 	}
 	d, err := policy.Parse(text)
 	if err != nil {
-		return // a wrapper's; its documents are in other cases as files
+		return // output of a command; its documents are in other cases as files
 	}
 	if got := d.Decide(policy.Trust, f.admitted.request); got.Effect != policy.Allow {
-		t.Errorf("%s: the stranger %q is not let in: %v", f.Rule, f.admitted.subject, got.Misses)
+		t.Errorf("%s: the outsider %q is not allowed: %v", f.Rule, f.admitted.subject, got.Misses)
 	}
 	issuer := strings.SplitN(f.admitted.request.Caller.Federated, ":oidc-provider/", 2)[1]
-	if values, _ := f.admitted.request.Context.Values(issuer + ":sub"); len(values) != 1 || values[0] != f.admitted.subject {
+	if values, _ := f.admitted.request.Context.Values(issuer + ":sub"); len(values) != 1 ||
+		values[0] != f.admitted.subject {
 		t.Errorf("%s: the request's subject is %q", f.Rule, values)
 	}
 }
 
-func TestRules(t *testing.T) {
-	t.Parallel()
-	kebab := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	sentence := regexp.MustCompile(`^[A-Z*].*[^.]\.$`)
-	for i, r := range Rules() {
-		if i > 0 && rules[i-1].Name >= r.Name {
-			t.Errorf("%s is not in order", r.Name)
-		}
-		if !kebab.MatchString(r.Name) || !sentence.MatchString(r.Why) || r.Fix == "" || strings.HasSuffix(r.Fix, ".") ||
-			!strings.HasPrefix(r.Doc, "https://docs.") || !r.Severity.AtLeast(Note) {
-			t.Errorf("%+v is not whole", r)
-		}
-		if found, ok := Explain(r.Name); !ok || found != r {
-			t.Errorf("Explain does not find %s", r.Name)
-		}
-	}
-	if _, found := Explain("no-such-rule"); found {
-		t.Error("Explain finds what is not there")
-	}
-}
-
-// TestExamples looks at the policies that the lab runs with, each alone and all together.
+// TestExamples lints the lab's policies, each alone and all together.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	var all []File
@@ -198,7 +191,7 @@ func TestFormats(t *testing.T) {
 		}
 		golden(t, "testdata/format-"+name+".golden", b.Bytes())
 		if strings.Contains(b.String(), "##[") {
-			t.Errorf("%s: a workflow command of the file's is in the output", name)
+			t.Errorf("%s: the output contains a workflow command from the file", name)
 		}
 		if (name == "json" || name == "sarif") && !json.Valid(b.Bytes()) {
 			t.Errorf("%s is not JSON", name)
@@ -206,11 +199,11 @@ func TestFormats(t *testing.T) {
 	}
 	var b bytes.Buffer
 	if err := WriteJSON(&b, nil); err != nil || b.String() != "[]\n" {
-		t.Errorf("no findings are %q, %v", &b, err)
+		t.Errorf("without findings: got %q, %v", &b, err)
 	}
 }
 
-// FuzzLint looks at anything. It must end without a panic, and its findings must be fit to be shown and true.
+// FuzzLint lints anything. It must not panic, and its findings must be true and safe to print.
 func FuzzLint(f *testing.F) {
 	for _, files := range cases(f) {
 		for _, file := range files {
@@ -221,7 +214,7 @@ func FuzzLint(f *testing.F) {
 	kinds := append([]Kind{Detect}, Kinds...)
 	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
 		file := File{"a.json", data}
-		// The second file makes pairs of what one file alone has no other side for.
+		// The second file is the other side of a hop.
 		spoke := File{"b.json", []byte(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:*"}}`)}
 		findings := Lint(kinds[int(kind)%len(kinds)], file, spoke)
 		for _, found := range findings {
@@ -234,19 +227,23 @@ func FuzzLint(f *testing.F) {
 	})
 }
 
-// FuzzSubject puts a pattern into a sound trust policy, alone or beside conditions that pin the owner or the
-// repository, so that the search for strangers is what is tried.
+// FuzzSubject tests the search for outsiders with a pattern in a valid trust policy, alone or next to conditions that
+// pin the owner or the repository.
 func FuzzSubject(f *testing.F) {
 	for _, seed := range []string{
-		"repo:your-org-*/your-repo-*:environment:production", "repo:octo-org/*", "repo:*@1234567/*@89012345:*", "*", "?*", "*:*",
-		"repo:octo-org@1/octo-repo@2:ref:refs/heads/*", "repository_owner:octo-*:environment:?", "repo:octo-${*}/x:pull_request", "r*o*:*?/*",
-		"repo:octo-org/octo-repo:environment:${token.actions.githubusercontent.com:aud}", "job_workflow_ref:*/x@refs/heads/main", "environment:x",
+		"repo:your-org-*/your-repo-*:environment:production", "repo:octo-org/*", "repo:*@1234567/*@89012345:*", "*",
+		"?*", "*:*", "repo:octo-org@1/octo-repo@2:ref:refs/heads/*", "repository_owner:octo-*:environment:?",
+		"repo:octo-${*}/x:pull_request", "r*o*:*?/*",
+		"repo:octo-org/octo-repo:environment:${token.actions.githubusercontent.com:aud}",
+		"job_workflow_ref:*/x@refs/heads/main", "environment:x",
 	} {
 		f.Add(seed, byte(0))
 		f.Add(seed, byte(1))
 		f.Add(seed, byte(2))
 	}
-	pins := []string{"", `"repository_owner_id": "1234567"`, `"repository_id": "89012345", "environment": "production"`, `"job_workflow_ref": "octo-org/w/x@refs/heads/main"`}
+	pins := []string{"", `"repository_owner_id": "1234567"`,
+		`"repository_id": "89012345", "environment": "production"`,
+		`"job_workflow_ref": "octo-org/w/x@refs/heads/main"`}
 	f.Fuzz(func(t *testing.T, pattern string, pin byte) {
 		value, err := json.Marshal(pattern)
 		if err != nil {
@@ -264,12 +261,12 @@ func FuzzSubject(f *testing.F) {
 		file := File{"a.json", []byte(text)}
 		for _, found := range Lint(Detect, file) {
 			verify(t, []File{file}, found)
-			if found.Stranger == pattern && strings.Contains(pattern, "repo:") {
-				t.Errorf("%q is shown as a stranger to itself", pattern)
+			if found.Witness == pattern && strings.Contains(pattern, "repo:") {
+				t.Errorf("%q is reported as its own outsider", pattern)
 			}
-			// With the ids pinned by claims, or the workflow, no other owner's token gets in.
-			if found.admitted != nil && pin%4 != 0 && found.admitted.crossed == crossesOrganisation {
-				t.Errorf("%q: %q is shown, whose claims do not fit", pattern, found.Stranger)
+			// With the IDs or the workflow pinned by claims, no other owner's token is allowed.
+			if found.admitted != nil && pin%4 != 0 && found.admitted.crossed == crossesOrganization {
+				t.Errorf("%q: %q is reported, whose claims do not match", pattern, found.Witness)
 			}
 		}
 	})

@@ -8,7 +8,7 @@ type piece struct {
 	wild byte // * or ?, or 0
 }
 
-// pieces divides a value of a condition. With wild, * and ? are wildcards; with variables, ${*}, ${?} and ${$}
+// pieces splits a value of a condition. With wild, * and ? are wildcards; with variables, ${*}, ${?} and ${$}
 // are those characters ("IAM policy elements: Variables and tags"). Other variables stay as they are, and
 // variable is true.
 func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
@@ -22,7 +22,8 @@ func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
 	for i := 0; i < len(value); i++ {
 		c := value[i]
 		switch {
-		case variables && len(value) >= i+4 && value[i:i+2] == "${" && value[i+3] == '}' && strings.IndexByte("*?$", value[i+2]) >= 0:
+		case variables && len(value) >= i+4 && value[i:i+2] == "${" && value[i+3] == '}' &&
+			strings.IndexByte("*?$", value[i+2]) >= 0:
 			text.WriteByte(value[i+2])
 			i += 3
 		case wild && (c == '*' || c == '?'):
@@ -39,7 +40,7 @@ func pieces(value string, wild, variables bool) (ps []piece, variable bool) {
 	return ps, variable
 }
 
-// filled is a pattern with something in the place of its wildcards, and which bytes that is.
+// filled returns a pattern whose wildcards are replaced, and which bytes replace them.
 func filled(ps []piece, fill func(wildcard int, wild byte) string) (text string, wild []bool) {
 	var b strings.Builder
 	n := 0
@@ -57,7 +58,7 @@ func filled(ps []piece, fill func(wildcard int, wild byte) string) (text string,
 	return b.String(), wild
 }
 
-// wildcards is how many there are.
+// wildcards returns the number of wildcards.
 func wildcards(ps []piece) int {
 	n := 0
 	for _, p := range ps {
@@ -68,7 +69,7 @@ func wildcards(ps []piece) int {
 	return n
 }
 
-// literal is the text before the first wildcard.
+// literal returns the text before the first wildcard.
 func literal(ps []piece) string {
 	if len(ps) > 0 && ps[0].wild == 0 {
 		return ps[0].text

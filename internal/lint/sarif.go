@@ -32,6 +32,7 @@ type (
 	}
 	sarifRule struct {
 		ID      string      `json:"id"`
+		Former  []string    `json:"deprecatedIds,omitempty"`
 		Short   sarifText   `json:"shortDescription"`
 		Help    sarifText   `json:"help"`
 		HelpURI string      `json:"helpUri"`
@@ -71,30 +72,48 @@ type (
 	}
 )
 
-// WriteSARIF writes findings as SARIF 2.1.0, for code scanning. version is the program's, a semantic version,
-// or empty.
+// WriteSARIF writes findings as SARIF 2.1.0, for code scanning. version is the program's semantic version, or
+// empty.
 func WriteSARIF(w io.Writer, version string, findings []Finding) error {
 	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "hubspoke-chain lint", Version: version}
+	rules := Rules()
 	for _, r := range rules {
-		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
+		described := sarifRule{
 			ID: r.Name, Short: sarifText{Text: r.Why}, HelpURI: r.Doc, Default: sarifConfig{r.Severity},
-			Help: sarifText{Text: r.Why + " Fix: " + r.Fix + ".", Markdown: r.Why + "\n\nFix: " + r.Fix + ".\n\n[Documentation](" + r.Doc + ")"},
-		})
+			Help: sarifText{
+				Text:     withFix(r.Why, " ", r.Fix),
+				Markdown: withFix(r.Why, "\n\n", r.Fix) + "\n\n[Documentation](" + r.Doc + ")",
+			},
+		}
+		if r.Old != "" {
+			described.Former = []string{r.Old}
+		}
+		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, described)
 	}
 	for _, f := range findings {
-		index := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == f.Rule })
+		index := slices.IndexFunc(rules, func(r *Rule) bool { return r.Name == f.Rule })
 		sum := sha256.Sum256([]byte(f.File + "\x00" + f.Rule + "\x00" + f.Message))
 		run.Results = append(run.Results, sarifResult{
-			RuleID: f.Rule, RuleIndex: index, Level: f.Severity, Message: sarifMessage{sentence(f.Message) + " Fix: " + sentence(f.Fix)},
-			Locations:    []sarifLocation{{sarifPhysical{sarifArtifact{uri(f.File)}, sarifRegion{f.Line, f.character}}}},
+			RuleID: f.Rule, RuleIndex: index, Level: f.Severity,
+			Message: sarifMessage{withFix(sentence(f.Message), " ", f.Fix)},
+			Locations: []sarifLocation{{sarifPhysical{sarifArtifact{uri(f.File)},
+				sarifRegion{f.Line, f.character}}}},
 			Fingerprints: map[string]string{"finding/v1": hex.EncodeToString(sum[:])},
 		})
 	}
 	return writeJSON(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
-// sentence makes one of a message, as SARIF wants it.
+// withFix appends a fix, if there is one.
+func withFix(text, separator, fix string) string {
+	if fix == "" {
+		return text
+	}
+	return text + separator + "Fix: " + sentence(fix)
+}
+
+// sentence returns a message as a sentence, as SARIF requires.
 func sentence(s string) string {
 	if s == "" {
 		return ""
@@ -102,7 +121,7 @@ func sentence(s string) string {
 	return strings.TrimSuffix(s, ".") + "."
 }
 
-// uri is a file's name as a URI reference; a relative one is relative to where the program runs, which for code
+// uri returns a file's name as a URI reference. A relative one is relative to the working directory, which for code
 // scanning is the root of the repository.
 func uri(name string) string {
 	name = filepath.ToSlash(name)

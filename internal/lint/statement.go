@@ -22,49 +22,65 @@ const (
 	ghesEnd = "/_services/token"
 )
 
-// isGitHub tells whether an issuer is one of GitHub's: github.com, an enterprise's path below it, data
+// isGitHub reports whether an issuer is one of GitHub's: github.com, an enterprise's path below it, data
 // residency, or a GitHub Enterprise Server (GitHub Docs, "OpenID Connect reference").
 func isGitHub(issuer string) bool {
 	return shared(issuer) || chain.CarriesClaims(issuer) || strings.HasSuffix(issuer, ghesEnd) ||
 		strings.HasPrefix(issuer, "token.actions.") && strings.Contains(issuer, ".ghe.com/")
 }
 
-// shared tells whether all of github.com, or one enterprise of it, has the issuer.
+// shared reports whether the issuer is that of github.com or of one of its enterprises.
 func shared(issuer string) bool { return issuer == github || strings.HasPrefix(issuer, github+"/") }
 
-// names tells whether a statement's actions include one, whatever else the statement says.
+// names reports whether a statement's actions include one, regardless of its effect and conditions.
 func names(s policy.Statement, action string) bool {
 	probe := policy.Document{Statements: []policy.Statement{{
 		Effect: policy.Allow, Actions: s.Actions, NotActions: s.NotActions, Resources: []policy.Value{{Text: "*"}},
 	}}}
-	return probe.Decide(policy.Identity, policy.Request{Action: action, Resource: "arn:aws:iam::111111111111:role/x"}).Effect == policy.Allow
+	return probe.Decide(policy.Identity,
+		policy.Request{Action: action, Resource: "arn:aws:iam::111111111111:role/x"}).Effect == policy.Allow
 }
 
-// allows is names, for a statement that allows.
+// allows reports whether a statement allows an action, regardless of its conditions.
 func allows(s policy.Statement, action string) bool {
 	return s.Effect == policy.Allow && names(s, action)
 }
 
-// issuers are those of the OIDC providers that a statement trusts.
+// provider returns the issuer of a principal that is an OIDC provider.
+func provider(p policy.Principal) (issuer string, ok bool) {
+	_, issuer, ok = strings.Cut(p.Text, ":oidc-provider/")
+	return issuer, ok && p.Type.Text == "Federated"
+}
+
+// issuers returns the issuers of the OIDC providers that a statement trusts.
 func issuers(s policy.Statement) []string {
 	var found []string
 	for _, p := range s.Principals {
-		if _, issuer, ok := strings.Cut(p.Text, ":oidc-provider/"); ok && p.Type.Text == "Federated" {
+		if issuer, ok := provider(p); ok {
 			found = append(found, issuer)
 		}
 	}
 	return found
 }
 
-// everyone tells whether a principal is all of AWS.
+// everyone reports whether a principal is all of AWS.
 func everyone(p policy.Principal) bool {
 	return p.Text == "*" && (p.Type.Text == "*" || p.Type.Text == "AWS")
 }
 
-// signed tells whether a statement of a trust policy has a principal that signs its calls: a role or an
-// account, not a service.
+// signed reports whether a statement of a trust policy has a principal that signs its calls: a role or an account,
+// not a service.
 func signed(s policy.Statement) bool {
-	return slices.ContainsFunc(s.Principals, func(p policy.Principal) bool { return p.Type.Text == "AWS" || p.Type.Text == "*" })
+	return slices.ContainsFunc(s.Principals,
+		func(p policy.Principal) bool { return p.Type.Text == "AWS" || p.Type.Text == "*" })
+}
+
+// actionsAt returns where a statement's actions are.
+func actionsAt(s policy.Statement) policy.Position {
+	for _, v := range slices.Concat(s.Actions, s.NotActions) {
+		return v.Position
+	}
+	return s.Position
 }
 
 // operator is the name of a condition operator in its parts.
@@ -89,27 +105,27 @@ func parseOperator(name string) operator {
 func (o operator) negated() bool { return strings.Contains(o.base, "Not") }
 func (o operator) null() bool    { return o.base == "Null" }
 
-// positive tells whether the operator asks for one of its values.
+// positive reports whether the operator requires one of its values.
 func (o operator) positive() bool { return !o.negated() && !o.null() }
 
-// wild tells whether * and ? are wildcards under the operator.
+// wild reports whether * and ? are wildcards under the operator.
 func (o operator) wild() bool {
 	return strings.HasSuffix(o.base, "Like") || strings.HasPrefix(o.base, "Arn")
 }
 
-// known tells whether IAM has the condition's operator.
+// known reports whether IAM has the condition's operator.
 func known(c policy.Condition) bool {
 	c.Key.Text, c.Values = "aws:x", nil
 	return withCondition(c, "").Check(policy.Identity, "") == nil
 }
 
-// metWithout tells whether a request that lacks the condition's key meets it.
+// metWithout reports whether a request that lacks the condition's key meets it.
 func metWithout(c policy.Condition) bool {
 	r := policy.Request{Action: assumeRole, Resource: "arn:aws:iam::111111111111:role/x"}
 	return withCondition(c, "2012-10-17").Decide(policy.Identity, r).Effect == policy.Allow
 }
 
-// withCondition is a document that allows everything under one condition.
+// withCondition returns a document that allows everything under one condition.
 func withCondition(c policy.Condition, version string) *policy.Document {
 	everything := []policy.Value{{Text: "*"}}
 	return &policy.Document{Version: policy.Value{Text: version}, Statements: []policy.Statement{{
@@ -117,24 +133,23 @@ func withCondition(c policy.Condition, version string) *policy.Document {
 	}}}
 }
 
-// hasKey tells whether the condition is on a key, whose case does not count.
+// hasKey reports whether the condition is on a key. Keys are case-insensitive.
 func hasKey(c policy.Condition, key string) bool { return strings.EqualFold(c.Key.Text, key) }
 
-// narrowed tells whether a statement asks for certain values of one of the keys. A key that ends in / stands
-// for all that begin so.
+// narrowed reports whether a statement requires certain values of one of the keys. A key that ends in / stands for
+// all keys with that prefix.
 func narrowed(s policy.Statement, keys ...string) bool {
 	return slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
 		o := parseOperator(c.Operator.Text)
-		if !o.positive() || metWithout(c) || slices.ContainsFunc(c.Values, func(v policy.Value) bool { return strings.Trim(v.Text, "*?") == "" }) {
+		if !o.positive() || metWithout(c) ||
+			slices.ContainsFunc(c.Values, func(v policy.Value) bool { return strings.Trim(v.Text, "*?") == "" }) {
 			return false
 		}
-		return slices.ContainsFunc(keys, func(key string) bool {
-			return hasKey(c, key) || strings.HasSuffix(key, "/") && strings.HasPrefix(strings.ToLower(c.Key.Text), strings.ToLower(key))
-		})
+		return isOneOf(c.Key.Text, keys)
 	})
 }
 
-// arnField is a field of an ARN, from 0; empty when there is none.
+// arnField returns a field of an ARN, from 0, or "" if there is none.
 func arnField(arn string, i int) string {
 	fields := strings.SplitN(arn, ":", 6)
 	if len(fields) < 6 || fields[0] != "arn" {

@@ -15,8 +15,8 @@ type span struct{ begin, end int }
 func (s span) of(text string) string { return text[s.begin:s.end] }
 func (s span) empty() bool           { return s.begin == s.end }
 
-// subject is the sub claim of a token of GitHub's: repo:OWNER/REPO or, in the immutable form,
-// repo:OWNER@OWNER-ID/REPO@REPO-ID, and behind it what the job runs for. A customized subject has other
+// subject is the sub claim of a GitHub token: repo:OWNER/REPO or, in the immutable form,
+// repo:OWNER@OWNER-ID/REPO@REPO-ID, followed by what the job runs for. A customized subject has other
 // claims, as NAME:VALUE, in the order that its owner chose (GitHub Docs, "OpenID Connect reference").
 type subject struct {
 	text                         string
@@ -39,30 +39,36 @@ func (s subject) claim(name string) (string, bool) {
 	return "", false
 }
 
-// flaw is what makes a subject one that no token has.
-type flaw struct{ rule, message, fix string }
-
-func never(fix, format string, args ...any) *flaw {
-	return &flaw{"subject-never-matches", fmt.Sprintf(format, args...), fix}
+// flaw is why no token has a subject.
+type flaw struct {
+	message, fix string
+	severity     Severity // instead of the rule's
+	ids          bool     // because of its IDs: subject-immutable-malformed, else subject-never-matches
+	atOperator   bool     // because of the condition's operator, whatever the value
 }
 
-// subjectClaims are the claims of which a customized subject can be made.
+func never(fix, format string, args ...any) *flaw {
+	return &flaw{message: fmt.Sprintf(format, args...), fix: fix}
+}
+
+// subjectClaims are the claims that a customized subject can contain.
 var subjectClaims = []string{
-	"actor", "actor_id", "base_ref", "check_run_id", "enterprise", "enterprise_id", "environment", "environment_node_id", "event_name",
-	"head_ref", "job_workflow_ref", "job_workflow_sha", "ref", "ref_protected", "ref_type", "repository", "repository_id",
-	"repository_owner", "repository_owner_id", "repository_visibility", "run_attempt", "run_id", "run_number", "runner_environment",
-	"sha", "workflow", "workflow_ref", "workflow_sha",
+	"actor", "actor_id", "base_ref", "check_run_id", "enterprise", "enterprise_id", "environment",
+	"environment_node_id", "event_name", "head_ref", "job_workflow_ref", "job_workflow_sha", "ref", "ref_protected",
+	"ref_type", "repository", "repository_id", "repository_owner", "repository_owner_id", "repository_visibility",
+	"run_attempt", "run_id", "run_number", "runner_environment", "sha", "workflow", "workflow_ref", "workflow_sha",
 }
 
 func isSubjectClaim(name string) bool {
-	return slices.Contains(subjectClaims, name) || strings.HasPrefix(name, "repo_property_") && len(name) > len("repo_property_")
+	property, found := strings.CutPrefix(name, "repo_property_")
+	return slices.Contains(subjectClaims, name) || found && property != ""
 }
 
 // refKinds are what a ref claim begins with; the last is that of pull_request events.
 var refKinds = []string{"refs/heads/", "refs/tags/", "refs/pull/"}
 
-// parseSubject reads a subject. With partial, text is only how it begins, and its last part may be cut
-// anywhere. It takes every name that GitHub could ever have given, for its flaws are said to match nothing.
+// parseSubject reads a subject. With partial, text is only its beginning, cut anywhere. It accepts every name that
+// GitHub could ever have issued, because a subject with a flaw is reported to match nothing.
 func parseSubject(text string, partial bool) (subject, *flaw) {
 	s := subject{text: text}
 	begin := 0
@@ -86,25 +92,29 @@ func notASubject(text string) *flaw {
 	const fix = "write the whole subject, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:..."
 	name, _, _ := strings.Cut(text, ":")
 	if strings.TrimSpace(text) != text {
-		return never("take the white space out", "%s begins or ends with white space, and no subject does", quote(text))
+		return never("remove the white space", "%s never matches: no subject begins or ends with white space",
+			quote(text))
 	}
 	if strings.EqualFold(name, "repo") {
-		return never("write repo: in lower case", "%s never matches: a subject begins with repo: in lower case, and case counts", quote(text))
+		return never("write repo: in lower case",
+			"%s never matches: subjects are case-sensitive, and begin with repo: in lower case", quote(text))
 	}
-	return never(fix, "%s never matches: a subject of GitHub's begins with repo:, or with the name of a claim when it is customized", quote(text))
+	return never(fix, "%s never matches: a GitHub subject begins with repo:, or with the name of a claim if it is "+
+		"customized", quote(text))
 }
 
-// beginsClaim tells whether what there is of a text can be the beginning of NAME:VALUE.
+// beginsClaim reports whether a text can be the beginning of NAME:VALUE.
 func beginsClaim(text string) bool {
 	name, _, whole := strings.Cut(text, ":")
 	if whole {
 		return isSubjectClaim(name)
 	}
 	begins := func(known string) bool { return strings.HasPrefix(known, name) }
-	return slices.ContainsFunc(subjectClaims, begins) || begins("repo_property_") || strings.HasPrefix(name, "repo_property_")
+	return slices.ContainsFunc(subjectClaims, begins) || begins("repo_property_") ||
+		strings.HasPrefix(name, "repo_property_")
 }
 
-// repository reads OWNER/REPO, and tells where it ends: at a colon or at the end of the text.
+// repository reads OWNER/REPO and returns where it ends: at a colon or at the end of the text.
 func (s *subject) repository(rest string, partial bool) (end int, f *flaw) {
 	const offset = len("repo:")
 	end = len(s.text)
@@ -118,7 +128,8 @@ func (s *subject) repository(rest string, partial bool) (end int, f *flaw) {
 		return end, nil
 	}
 	if slash < 0 || strings.Count(whole, "/") > 1 {
-		return end, never("write the repository as OWNER/REPO", "%s never matches: behind repo: comes OWNER/REPO, and %s is not that",
+		return end, never("write the repository as OWNER/REPO",
+			"%s never matches: repo: must be followed by OWNER/REPO, and %s is not",
 			quote(s.text), quote(whole))
 	}
 	s.owner, s.ownerID = nameAndID(s.text, span{offset, offset + slash})
@@ -135,15 +146,17 @@ func (s *subject) repository(rest string, partial bool) (end int, f *flaw) {
 	if s.owner.end == offset+slash && s.repo.end == end {
 		return end, nil // no @ in it
 	}
-	const fix = "write the ids behind @, both of them: gh api repos/OWNER/REPO --jq '\"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'"
+	const fix = "write both IDs, each after an @: gh api repos/OWNER/REPO --jq " +
+		"'\"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)\"'"
 	if !isID(s.ownerID.of(s.text)) || !isID(s.repoID.of(s.text)) {
-		return end, &flaw{"subject-immutable-malformed", fmt.Sprintf(
-			"%s never matches: an immutable subject is repo:OWNER@OWNER-ID/REPO@REPO-ID:... with both ids, in digits", quote(s.text)), fix}
+		return end, &flaw{ids: true, fix: fix, message: fmt.Sprintf(
+			"%s never matches: an immutable subject is repo:OWNER@OWNER-ID/REPO@REPO-ID:... with both IDs in digits",
+			quote(s.text))}
 	}
 	return end, nil
 }
 
-// nameAndID divides NAME@ID.
+// nameAndID splits NAME@ID.
 func nameAndID(text string, s span) (name, id span) {
 	if i := strings.IndexByte(s.of(text), '@'); i >= 0 {
 		return span{s.begin, s.begin + i}, span{s.begin + i + 1, s.end}
@@ -162,10 +175,12 @@ func (s *subject) checkName(what string, name span, more string) *flaw {
 	})
 	switch {
 	case text == "":
-		return never("write the repository as OWNER/REPO", "%s never matches: it has no name of the %s", quote(s.text), what)
+		return never("write the repository as OWNER/REPO", "%s never matches: the name of the %s is empty",
+			quote(s.text), what)
 	case odd >= 0:
 		c, _ := utf8.DecodeRuneInString(text[odd:])
-		return never("write the name as GitHub shows it", "%s never matches: GitHub allows no %q in the name of the %s", quote(s.text), c, what)
+		return never("write the name as GitHub shows it",
+			"%s never matches: GitHub does not allow %q in the name of the %s", quote(s.text), c, what)
 	}
 	return nil
 }
@@ -187,7 +202,7 @@ func (s *subject) context(begin int, partial bool) *flaw {
 			return s.unknown(name, previous)
 		}
 		if last {
-			return never("add the value behind "+name+":", "%s never matches: %s has no value", quote(s.text), quote(name))
+			return never("add a value after "+name+":", "%s never matches: %s has no value", quote(s.text), quote(name))
 		}
 		begin = end + 1
 		end, last = next(s.text, begin)
@@ -201,7 +216,7 @@ func (s *subject) context(begin int, partial bool) *flaw {
 	return nil
 }
 
-// next is where the part that begins at begin ends, and whether it is the last.
+// next returns where the part that begins at begin ends, and whether it is the last.
 func next(text string, begin int) (end int, last bool) {
 	if i := strings.IndexByte(text[begin:], ':'); i >= 0 {
 		return begin + i, false
@@ -213,43 +228,49 @@ func (s *subject) unknown(name, previous string) *flaw {
 	lower := strings.ToLower(name)
 	switch {
 	case lower != name && (isSubjectClaim(lower) || lower == "pull_request"):
-		return never("write "+lower+" in lower case", "%s never matches: case counts, and GitHub writes %s", quote(s.text), lower)
+		return never("write "+lower+" in lower case",
+			"%s never matches: subjects are case-sensitive, and GitHub writes %s", quote(s.text), lower)
 	case previous == "environment" || previous == "ref":
-		return never("write each colon of the value as %3A", "%s never matches: GitHub writes a colon inside a value as %%3A, and %s is no claim",
+		return never("write each colon of the value as %3A",
+			"%s never matches: GitHub writes a colon inside a value as %%3A, and %s is not a claim",
 			quote(s.text), quote(name))
 	case strings.HasPrefix(name, "refs/"):
-		return never("write ref:"+plain.Shorten(name, maxValue), "%s never matches: a ref comes behind ref:", quote(s.text))
+		return never("write ref:"+plain.Shorten(name, maxValue), "%s never matches: a ref must follow ref:",
+			quote(s.text))
 	}
-	return never("write environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG or pull_request behind the repository",
-		"%s never matches: behind the repository comes environment:, ref: or pull_request, and %s is none of them", quote(s.text), quote(name))
+	return never("write environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG or pull_request after OWNER/REPO",
+		"%s never matches: environment:, ref: or pull_request must follow the repository, not %s",
+		quote(s.text), quote(name))
 }
 
 func (s *subject) checkValue(name string, value span, cut bool) *flaw {
 	text := value.of(s.text)
 	if text == "" && !cut {
-		return never("add the value behind "+name+":", "%s never matches: %s has no value", quote(s.text), quote(name))
+		return never("add a value after "+name+":", "%s never matches: %s has no value", quote(s.text), quote(name))
 	}
 	if strings.TrimSpace(text) != text && !cut && value.end == len(s.text) {
-		return never("take the white space out", "%s never matches: it ends with white space", quote(s.text))
+		return never("remove the white space", "%s never matches: no subject ends with white space", quote(s.text))
 	}
 	if name != "ref" {
 		return nil
 	}
 	fits := func(kind string) bool {
-		return strings.HasPrefix(text, kind) && len(text) > len(kind) || cut && (strings.HasPrefix(kind, text) || strings.HasPrefix(text, kind))
+		return strings.HasPrefix(text, kind) && len(text) > len(kind) ||
+			cut && (strings.HasPrefix(kind, text) || strings.HasPrefix(text, kind))
 	}
 	if !slices.ContainsFunc(refKinds, fits) {
 		return never("write the whole ref, ref:refs/heads/BRANCH or ref:refs/tags/TAG",
-			"%s never matches: a ref begins with refs/heads/ or refs/tags/, and %s does not", quote(s.text), quote(text))
+			"%s never matches: a ref begins with refs/heads/ or refs/tags/, and %s does not", quote(s.text),
+			quote(text))
 	}
 	return nil
 }
 
-// whole tells whether the repository is there to its end, for a subject of which only the beginning is known.
+// whole reports whether the repository is complete, for a subject of which only the beginning is known.
 func (s subject) whole() bool { return !s.repo.empty() && max(s.repo.end, s.repoID.end) < len(s.text) }
 
-// hyphenForm tells whether a subject has the form of May 2026 in which ids came behind hyphens. GitHub withdrew
-// it; ids come behind @.
+// hyphenForm reports whether a subject has the form of May 2026 with IDs after hyphens. GitHub withdrew it; IDs
+// follow an @.
 func (s subject) hyphenForm() bool {
 	numbered := func(name string) bool {
 		i := strings.LastIndexByte(name, '-')
@@ -258,8 +279,9 @@ func (s subject) hyphenForm() bool {
 	return s.ownerID.empty() && numbered(s.owner.of(s.text)) && numbered(s.repo.of(s.text))
 }
 
-// ownerKeys are the claims of a customized subject that say whose it is.
+// ownerKeys are the claims of a customized subject that identify its owner.
 var ownerKeys = []string{
-	"actor", "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "repository", "repository_id", "repository_owner",
-	"repository_owner_id", "workflow_ref", "sha", "workflow_sha", "job_workflow_sha", "run_id", "check_run_id", "environment_node_id",
+	"actor", "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "repository", "repository_id",
+	"repository_owner", "repository_owner_id", "workflow_ref", "sha", "workflow_sha", "job_workflow_sha", "run_id",
+	"check_run_id", "environment_node_id",
 }

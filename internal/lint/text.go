@@ -13,10 +13,10 @@ const (
 	maxText  = 1200 // bytes of a whole message
 )
 
-// quote gives a value from a file in quotes, on one line and of bounded length.
+// quote returns a value from a file in quotes, on one line and of bounded length.
 func quote(s string) string { return strconv.Quote(plain.Shorten(s, maxValue)) }
 
-// quoteAll gives several values, the first few of them.
+// quoteAll returns the first few of several values in quotes.
 func quoteAll(values []string) string {
 	const most = 4
 	var quoted []string
