@@ -31,7 +31,6 @@ var elsewhere = []struct{ dir, begin, why string }{
 	{".", "gh attestation verify", "calls GitHub"},
 	{".", "gh api --method", "calls GitHub"},
 	{".", "aws cloudtrail lookup-events", "moto does not implement it"},
-	{".", "make ", "runs the tests again; .ci/run runs what make runs"},
 	{"examples/terraform", "terraform init", "asks the registry for the AWS provider; TestTerraform does without"},
 	{"examples/terraform", "terraform plan", "the same"},
 	{"examples/cloudformation", "aws cloudformation create-stack-set ", "moto has no organization; TestMoto makes a stack set of accounts"},
@@ -127,6 +126,9 @@ func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	}
 	env = merged(env, map[string]string{"PATH": bin + ":" + os.Getenv("PATH")})
 	out := mustRun(t, dir, env, "bash", "-euc", command)
+	if strings.HasPrefix(command, "go test ") && strings.Contains(string(out), "no tests to run") {
+		t.Errorf("%s\nfinds no test", command)
+	}
 	if strings.Contains(command, "get-caller-identity") {
 		role := "222222222222:assumed-role/deploy-staging/"
 		if strings.Contains(command, "--job production") {
