@@ -12,18 +12,15 @@ import (
 	"testing"
 )
 
-// page is a page with commands in it, and the folder in which a reader runs them.
-type page struct{ path, dir string }
+// pages are the pages with commands, in the order in which a reader runs them: docs/lab.md uses the files that docs/setup.md
+// writes. The others come after them.
+var pages = []string{"README.md", "docs/setup.md", "docs/lab.md"}
 
-var pages = []page{
-	{"README.md", "."}, {"SECURITY.md", "."}, {"docs/fleet.md", "."}, {"docs/performance.md", "."}, {"docs/security.md", "."},
-	{"examples/cli/README.md", "examples/cli"}, {"examples/cloudformation/README.md", "examples/cloudformation"},
-	{"examples/lab/README.md", "examples/lab"}, {"examples/terraform/README.md", "examples/terraform"},
-	{"examples/workflows/README.md", "examples/workflows"},
-}
+// generated are the pages that tests write.
+var generated = []string{"docs/failures.md", "docs/cli.md"}
 
-// elsewhere are the commands that are not run here, by the folder in which they are and their beginning; why says what runs
-// them, or why nothing can.
+// elsewhere are the commands that are not run here, by their folder and beginning, with what runs them instead, or why
+// nothing does.
 var elsewhere = []struct{ dir, begin, why string }{
 	{".", "go run ./cmd/hubspoke-lab demo", ".ci/run"},
 	{".", "go test ./...", ".ci/run"},
@@ -31,7 +28,9 @@ var elsewhere = []struct{ dir, begin, why string }{
 	{".", "scripts/performance.sh", ".ci/run, with --quick"},
 	{".", "cosign verify", "there is no release yet; scripts/rehearse-release.sh makes and verifies one of its own"},
 	{".", "sha256sum --ignore-missing", "the same"},
-	{".", "gh attestation verify", "asks GitHub"},
+	{".", "gh attestation verify", "calls GitHub"},
+	{".", "gh api --method", "calls GitHub"},
+	{".", "aws cloudtrail lookup-events", "moto does not implement it"},
 	{"examples/terraform", "terraform init", "asks the registry for the AWS provider; TestTerraform does without"},
 	{"examples/terraform", "terraform plan", "the same"},
 	{"examples/cloudformation", "aws cloudformation create-stack-set ", "moto has no organization; TestMoto makes a stack set of accounts"},
@@ -43,34 +42,40 @@ var (
 	continued  = regexp.MustCompile(`\\\n\s*`)
 )
 
-// TestDocuments runs the commands of the pages, as they stand and in their order, in a copy of this checkout: those of AWS
-// in moto, those of the lab in the lab. A command that is neither run nor listed above fails. docs/failures.md is not among
-// the pages: it is written by a test.
+// TestDocuments runs the commands of all pages that people write, as they are and in their order, in a copy of this checkout:
+// those of AWS in moto, those of the lab in the lab. A command that is neither run nor listed above is an error.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	m := startMoto(t)
 	root, bin := copyCheckout(t), t.TempDir()
 	mustRun(t, root, nil, "go", "build", "-o", bin, "./cmd/hubspoke-chain")
 	unused := slices.Clone(elsewhere)
-	for _, p := range pages {
+	for _, page := range allPages(t, root) {
 		m.reset(t)
-		text, err := os.ReadFile(filepath.Join(root, p.path))
+		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := p.dir
+		dir := "." // the folder in which a reader runs the commands
+		if strings.HasPrefix(page, "examples/") {
+			dir = filepath.Dir(page)
+		}
 		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
 			switch block[1] {
 			case "sh":
-			case "json": // the world that the command below it reads
+			case "json":
+				if !strings.Contains(block[2], `"accounts"`) {
+					continue
+				}
+				// The world that the command below it reads.
 				if err := os.WriteFile(filepath.Join(root, dir, "world.json"), []byte(block[2]), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				continue
-			case "yaml", "diff", "text": // workflows and logs, which TestReadmeWorkflows and TestReadmeLog look at
+			case "yaml", "diff", "text", "mermaid": // cmd/hubspoke-chain tests the workflows and the log
 				continue
 			default:
-				t.Errorf("%s has a block of the language %q:\n%s", p.path, block[1], block[2])
+				t.Errorf("%s has a block of the language %q:\n%s", page, block[1], block[2])
 				continue
 			}
 			for command := range strings.Lines(continued.ReplaceAllString(block[2], " ")) {
@@ -89,19 +94,22 @@ func TestDocuments(t *testing.T) {
 					unused = slices.DeleteFunc(unused, here)
 					continue
 				}
-				t.Logf("%s: %s\n%s", p.path, command, m.shell(t, filepath.Join(root, dir), bin, command))
+				t.Logf("%s: %s\n%s", page, command, m.shell(t, filepath.Join(root, dir), bin, command))
 			}
 		}
-		if p.path == "README.md" {
-			m.hasRoles(t, root)
+		switch page {
+		case "README.md":
+			m.hasRoles(t, root, spokes[0])
+		case "docs/setup.md":
+			m.hasRoles(t, root, spokes...)
 		}
 	}
 	for _, e := range unused {
-		t.Errorf("no page has the command %q in %s any more", e.begin, e.dir)
+		t.Errorf("no page has the command %q in %s", e.begin, e.dir)
 	}
 }
 
-// shell runs a command, with the program in bin where it is to be on the PATH. The AWS CLI is logged in to the account of the role that the command is about.
+// shell runs a command with bin on the PATH. The AWS CLI uses the account of the role that the command names.
 func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	t.Helper()
 	env := map[string]string{}
@@ -109,6 +117,8 @@ func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	case strings.HasPrefix(command, "go "): // the lab too, which has an AWS of its own
 	case strings.Contains(command, "deploy-production"):
 		env = m.login(t, productionAccount)
+	case strings.Contains(command, "deploy-development"):
+		env = m.login(t, developmentAccount)
 	case strings.Contains(command, "deploy-staging"), strings.Contains(command, "staging.json"):
 		env = m.login(t, stagingAccount)
 	default:
@@ -116,6 +126,9 @@ func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	}
 	env = merged(env, map[string]string{"PATH": bin + ":" + os.Getenv("PATH")})
 	out := mustRun(t, dir, env, "bash", "-euc", command)
+	if strings.HasPrefix(command, "go test ") && strings.Contains(string(out), "no tests to run") {
+		t.Errorf("%s\nfinds no test", command)
+	}
 	if strings.Contains(command, "get-caller-identity") {
 		role := "222222222222:assumed-role/deploy-staging/"
 		if strings.Contains(command, "--job production") {
@@ -132,26 +145,58 @@ func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	return out
 }
 
-// hasRoles compares the roles that README.md's commands have made with the files that its commands have written.
-func (m motoServer) hasRoles(t *testing.T, dir string) {
+const developmentAccount = "444444444444"
+
+// allPages returns the pages that people write, those with an order first.
+func allPages(t *testing.T, root string) []string {
 	t.Helper()
-	read := func(name string) any {
+	all := slices.Clone(pages)
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/README.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			page, err := filepath.Rel(root, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(all, page) && !slices.Contains(generated, page) {
+				all = append(all, page)
+			}
+		}
+	}
+	return all
+}
+
+// spoke is a role that a page's commands create, and the file with its trust policy.
+type spoke struct{ role, account, trust string }
+
+var spokes = []spoke{
+	{"deploy-staging", stagingAccount, "spoke-trust.json"},
+	{"deploy-production", productionAccount, "spoke-trust-production.json"},
+	{"deploy-development", developmentAccount, "spoke-trust.json"},
+}
+
+// hasRoles compares the hub role and the spokes that a page's commands have created with the files that its commands have
+// written.
+func (m motoServer) hasRoles(t *testing.T, dir string, spokes ...spoke) {
+	t.Helper()
+	compare := func(name string, got []byte) {
+		t.Helper()
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return meaning(t, text)
+		if !reflect.DeepEqual(meaning(t, got), meaning(t, text)) {
+			t.Errorf("after the page's commands the role has\n%s\nwant %s", got, name)
+		}
 	}
 	hub := m.login(t, hubAccount)
-	for name, got := range map[string][]byte{
-		"hub-trust.json":              m.role(t, hub, "github-actions-hub").trust(t),
-		"hub-permissions.json":        m.permissions(t, hub, "github-actions-hub"),
-		"spoke-trust.json":            m.role(t, m.login(t, stagingAccount), "deploy-staging").trust(t),
-		"spoke-trust-production.json": m.role(t, m.login(t, productionAccount), "deploy-production").trust(t),
-	} {
-		if want := read(name); !reflect.DeepEqual(meaning(t, got), want) {
-			t.Errorf("after README.md's commands the role has\n%s\nwhich is not %s", got, name)
-		}
+	compare("hub-trust.json", m.role(t, hub, "github-actions-hub").trust(t))
+	compare("hub-permissions.json", m.permissions(t, hub, "github-actions-hub"))
+	for _, s := range spokes {
+		compare(s.trust, m.role(t, m.login(t, s.account), s.role).trust(t))
 	}
 }
 

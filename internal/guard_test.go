@@ -36,6 +36,7 @@ var imports = map[string][]string{
 	"internal/e2e":        {},
 	"internal/fleet":      {"internal/hop"},
 	"internal/generate":   {"internal/chain", "internal/pattern", "internal/policy"},
+	"internal/golden":     {},
 	"internal/hop":        {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"internal/idtoken":    {"github.com/sethvargo/go-githubactions"},
 	"internal/lab":        {"internal/policy", "internal/chain"},
@@ -131,7 +132,7 @@ func TestShipped(t *testing.T) {
 	found := false
 	for _, p := range list(t, "-deps", "./cmd/hubspoke-chain") {
 		found = found || p.ImportPath == module+"internal/hop"
-		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/storm", module + "internal/fleet", module + "internal/moto", module + "internal/selfsigned", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript"} {
+		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/storm", module + "internal/fleet", module + "internal/golden", module + "internal/moto", module + "internal/selfsigned", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript"} {
 			if p.ImportPath == kept || strings.HasSuffix(kept, "/") && strings.HasPrefix(p.ImportPath, kept) {
 				t.Errorf("the shipped binary holds %s", p.ImportPath)
 			}
@@ -145,7 +146,7 @@ func TestShipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(ignored), "\n")
-	for _, want := range []string{"*", "internal/lab", "internal/runner", "internal/storm", "internal/fleet", "internal/moto", "internal/selfsigned", "internal/e2e", "**/*_test.go", "**/testdata"} {
+	for _, want := range []string{"*", "internal/lab", "internal/runner", "internal/storm", "internal/fleet", "internal/golden", "internal/moto", "internal/selfsigned", "internal/e2e", "**/*_test.go", "**/testdata"} {
 		if !slices.Contains(lines, want) {
 			t.Errorf(".dockerignore does not hold back %s", want)
 		}
@@ -203,7 +204,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestGoVersion holds what README.md asks for to go.mod, and the Go that the image is built with.
+// TestGoVersion checks the Go version in README.md against go.mod and the Go that the image is built with.
 func TestGoVersion(t *testing.T) {
 	t.Parallel()
 	find := func(name, pattern string) string {
@@ -217,7 +218,7 @@ func TestGoVersion(t *testing.T) {
 		}
 		return string(m[1])
 	}
-	asked := find("README.md", `All it needs is Go ([0-9.]+[0-9])`)
+	asked := find("README.md", `needs only Go ([0-9.]+[0-9])`)
 	if language := find("go.mod", `(?m)^go ([0-9]+\.[0-9]+)`); asked != language {
 		t.Errorf("README.md asks for Go %s, go.mod for %s", asked, language)
 	}

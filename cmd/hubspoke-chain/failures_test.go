@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,14 +12,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/org/hubspoke-chain/internal/golden"
 	"github.com/org/hubspoke-chain/internal/lint"
 )
 
 const failuresDocument = "../../docs/failures.md"
 
-// TestFailures provokes failures, one a script, and holds what is said of each to a golden log and a golden
-// summary. The policies in it lint clean. docs/failures.md shows all of them; UPDATE_SCRIPTS=1 writes the
-// goldens and the document anew.
+// TestFailures causes failures, one per script, and checks the log and the summary of each against golden files. The policies in
+// them lint clean. docs/failures.md shows all of them.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	t.Cleanup(func() { // after the scripts, which may have been updated
@@ -43,17 +42,7 @@ func TestFailures(t *testing.T) {
 				}
 			}
 		}
-		want := document(all)
-		if os.Getenv("UPDATE_SCRIPTS") != "" {
-			if err := os.WriteFile(failuresDocument, []byte(want), 0o644); err != nil {
-				t.Error(err)
-			}
-			return
-		}
-		got, err := os.ReadFile(failuresDocument)
-		if err != nil || string(got) != want {
-			t.Errorf("docs/failures.md does not show what the scripts get (%v): UPDATE_SCRIPTS=1 go test -run TestFailures ./cmd/hubspoke-chain", err)
-		}
+		golden.File(t, failuresDocument, document(all))
 	})
 	runScripts(t, "testdata/failures")
 }

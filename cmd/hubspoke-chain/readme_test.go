@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -21,9 +20,10 @@ type block struct{ language, text string }
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
-func readme(t *testing.T) (text string, blocks []block) {
+// readPage returns a Markdown file of the repository and its code blocks.
+func readPage(t *testing.T, name string) (text string, blocks []block) {
 	t.Helper()
-	data, err := os.ReadFile("../../README.md")
+	data, err := os.ReadFile(filepath.Join("../..", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,39 +33,38 @@ func readme(t *testing.T) (text string, blocks []block) {
 	return string(data), blocks
 }
 
-// The log that README.md shows is the one that the scripts get.
-func TestReadmeLog(t *testing.T) {
-	t.Parallel()
-	archive, err := txtar.ParseFile("testdata/script/hop.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := ""
-	for _, f := range archive.Files {
-		if f.Name == "want-log" {
-			want = string(f.Data)
+// documents returns the names of the Markdown files that people read, relative to the repository.
+func documents(t *testing.T) (names []string) {
+	t.Helper()
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/README.md"} {
+		paths, err := filepath.Glob(filepath.Join("../..", pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
 		}
-	}
-	_, blocks := readme(t)
-	for _, b := range blocks {
-		if b.language == "text" {
-			if got := plain(b.text); want == "" || got != want {
-				t.Errorf("README.md shows the log\n%s\nthe script has\n%s", got, want)
+		for _, path := range paths {
+			name, err := filepath.Rel("../..", path)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return
+			names = append(names, name)
 		}
 	}
-	t.Error("README.md shows no log")
+	return names
 }
 
-// Every step in README.md that uses the action has inputs that the action has, and those that it requires.
-func TestReadmeWorkflows(t *testing.T) {
+// TestDocumentedWorkflows checks every step in README.md and docs that uses the action: its inputs exist, and the required ones
+// are set.
+func TestDocumentedWorkflows(t *testing.T) {
 	t.Parallel()
 	action, err := runner.ReadAction("../../action.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, blocks := readme(t)
+	var blocks []block
+	for _, name := range documents(t) {
+		_, of := readPage(t, name)
+		blocks = append(blocks, of...)
+	}
 	steps, diffs := 0, 0
 	for _, b := range blocks {
 		switch b.language {
@@ -112,15 +111,15 @@ func TestReadmeWorkflows(t *testing.T) {
 			}
 		}
 	}
-	if steps < 4 || diffs != 1 {
+	if steps < 6 || diffs != 1 {
 		t.Errorf("found %d steps that use the action, and %d of two steps before", steps, diffs)
 	}
 }
 
-// Every failure that README.md has a heading for is one that the scripts get.
-func TestReadmeTroubleshooting(t *testing.T) {
+// TestTroubleshooting checks that the failures in the headings of docs/troubleshooting.md are failures of the scripts.
+func TestTroubleshooting(t *testing.T) {
 	t.Parallel()
-	text, _ := readme(t)
+	text, _ := readPage(t, "docs/troubleshooting.md")
 	failures, err := os.ReadFile(failuresDocument)
 	if err != nil {
 		t.Fatal(err)
@@ -141,73 +140,99 @@ func TestReadmeTroubleshooting(t *testing.T) {
 	}
 }
 
-// Every file and every heading that README.md points to is there.
-func TestReadmeLinks(t *testing.T) {
+var (
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unusual = regexp.MustCompile("[^a-z0-9 _-]")
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// anchors returns the anchors that GitHub gives to the headings of a page.
+func anchors(text string) map[string]bool {
+	all := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		all[strings.ReplaceAll(unusual.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return all
+}
+
+// TestLinks checks that the files and the headings that the documents link to exist.
+func TestLinks(t *testing.T) {
 	t.Parallel()
-	text, _ := readme(t)
-	anchors := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
-		anchor := strings.ToLower(m[1])
-		anchor = regexp.MustCompile("[^a-z0-9 _-]").ReplaceAllString(anchor, "")
-		anchors[strings.ReplaceAll(anchor, " ", "-")] = true
-	}
-	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
-	if len(links) < 10 {
-		t.Fatalf("found %d links", len(links))
-	}
-	for _, m := range links {
-		switch target := m[1]; {
-		case strings.HasPrefix(target, "https://"):
-		case strings.HasPrefix(target, "#"):
-			if !anchors[target[1:]] {
-				t.Errorf("README.md has no heading for %s", target)
+	links := 0
+	for _, name := range documents(t) {
+		text, _ := readPage(t, name)
+		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+			if strings.HasPrefix(m[1], "https://") {
+				continue
 			}
-		default:
+			links++
+			path, anchor, _ := strings.Cut(m[1], "#")
+			target := filepath.Join(filepath.Dir(name), path)
+			if path == "" {
+				target = name
+			}
 			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+				t.Errorf("%s links to %s: %v", name, m[1], err)
+			} else if anchor != "" {
+				if page, _ := readPage(t, target); !anchors(page)[anchor] {
+					t.Errorf("%s links to %s, and %s has no such heading", name, m[1], target)
+				}
+			}
+		}
+	}
+	if links < 60 {
+		t.Errorf("found %d links", links)
+	}
+}
+
+// TestDocumentedPolicies runs the commands of README.md and docs/setup.md that generate, check and evaluate policies. They write
+// the files that the AWS CLI's commands below them read, and those that the world in docs/lab.md names.
+func TestDocumentedPolicies(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"README.md", "docs/setup.md"} {
+		text, blocks := readPage(t, name)
+		directory := t.TempDir()
+		commands := 0
+		for _, b := range blocks {
+			if b.language != "sh" || !strings.Contains(b.text, "./hubspoke-chain ") {
+				continue
+			}
+			commands++
+			script := strings.TrimPrefix(b.text, "go build -o hubspoke-chain ./cmd/hubspoke-chain\n") // which this test is
+			script = strings.ReplaceAll(script, "./hubspoke-chain", program(os.Getenv("PATH")))
+			command := exec.Command("sh", "-eu", "-c", script)
+			command.Dir = directory
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v in\n%s\n%s", name, err, b.text, out)
+			}
+		}
+		files := regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)
+		if commands == 0 || len(files) < 3 {
+			t.Fatalf("%s has %d blocks of commands and %d files", name, commands, len(files))
+		}
+		for _, m := range files {
+			if _, err := os.Stat(filepath.Join(directory, m[1])); err != nil {
 				t.Error(err)
 			}
 		}
-	}
-}
-
-// The commands that write, check and try the policies work as README.md has them, and write the files that the AWS
-// CLI's commands below them read.
-func TestReadmePolicies(t *testing.T) {
-	t.Parallel()
-	text, blocks := readme(t)
-	directory := t.TempDir()
-	found := false
-	for _, b := range blocks {
-		if b.language != "sh" || !strings.Contains(b.text, "./hubspoke-chain policy") {
-			continue
-		}
-		found = true
-		_, script, _ := strings.Cut(b.text, "\n") // behind the line that builds the program, which is this one
-		script = strings.ReplaceAll(script, "./hubspoke-chain", program(os.Getenv("PATH")))
-		command := exec.Command("sh", "-eu", "-c", script)
-		command.Dir = directory
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	}
-	for _, b := range blocks {
-		if b.language == "json" {
-			readmeWorld(t, directory, b.text)
-		}
-	}
-	files := regexp.MustCompile(`file://([^ \n]+)`).FindAllStringSubmatch(text, -1)
-	if !found || len(files) < 3 {
-		t.Fatalf("found the commands: %v, and %d files", found, len(files))
-	}
-	for _, m := range files {
-		if _, err := os.Stat(filepath.Join(directory, m[1])); err != nil {
-			t.Error(err)
+		if name == "docs/setup.md" {
+			worlds := 0
+			_, blocks := readPage(t, "docs/lab.md")
+			for _, b := range blocks {
+				if b.language == "json" {
+					worlds++
+					documentedWorld(t, directory, b.text)
+				}
+			}
+			if worlds != 1 {
+				t.Errorf("docs/lab.md has %d worlds", worlds)
+			}
 		}
 	}
 }
 
-// readmeWorld walks the hops of README.md's own world, with the policies that its commands have written.
-func readmeWorld(t *testing.T, directory, world string) {
+// documentedWorld runs the hops of the world in docs/lab.md, with the policies in the directory.
+func documentedWorld(t *testing.T, directory, world string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(directory, "world.json"), []byte(world), 0o600); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/org/hubspoke-chain/internal/golden"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
@@ -79,7 +80,7 @@ func runScripts(t *testing.T, directory string) {
 		Dir:                 directory,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		UpdateScripts:       golden.Update(),
 		Setup: func(e *testscript.Env) error {
 			s := &scene{action: action, dir: e.WorkDir, jobName: "staging", program: program(e.Getenv("PATH"))}
 			e.Values[sceneKey{}] = s

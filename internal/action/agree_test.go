@@ -29,8 +29,7 @@ type manifest struct {
 	Outputs map[string]struct{ Description string }
 }
 
-// faces reads action.yml and README.md.
-func faces(t *testing.T) (m manifest, readme string) {
+func readManifest(t *testing.T) (m manifest) {
 	t.Helper()
 	text, err := os.ReadFile("../../action.yml")
 	if err != nil {
@@ -39,18 +38,14 @@ func faces(t *testing.T) (m manifest, readme string) {
 	if err := yaml.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, string(page)
+	return m
 }
 
-// TestAgree holds the inputs that the code reads and the outputs that it sets against action.yml and the
-// tables of README.md.
+// TestAgree checks the inputs that the code reads and the outputs that it sets against action.yml, from which README.md's
+// tables are generated.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	manifest, readme := faces(t)
+	manifest := readManifest(t)
 
 	var read []string
 	_, problems := readInputs(func(name string) string { read = append(read, name); return "" }, ofRun.get)
@@ -61,21 +56,11 @@ func TestAgree(t *testing.T) {
 		set = append(set, p.name)
 	}
 	set = names(set...)
-	for what, got := range map[string][]string{
-		"the inputs of action.yml": names(slices.Collect(maps.Keys(manifest.Inputs))...),
-		"the inputs of README.md":  names(table(readme, "## Inputs")...),
-	} {
-		if !slices.Equal(got, read) {
-			t.Errorf("%s are\n%q, the code reads\n%q", what, got, read)
-		}
+	if got := names(slices.Collect(maps.Keys(manifest.Inputs))...); !slices.Equal(got, read) {
+		t.Errorf("the inputs of action.yml are\n%q, the code reads\n%q", got, read)
 	}
-	for what, got := range map[string][]string{
-		"the outputs of action.yml": names(slices.Collect(maps.Keys(manifest.Outputs))...),
-		"the outputs of README.md":  names(table(readme, "## Outputs")...),
-	} {
-		if !slices.Equal(got, set) {
-			t.Errorf("%s are\n%q, the code sets\n%q", what, got, set)
-		}
+	if got := names(slices.Collect(maps.Keys(manifest.Outputs))...); !slices.Equal(got, set) {
+		t.Errorf("the outputs of action.yml are\n%q, the code sets\n%q", got, set)
 	}
 
 	// What action.yml says is required, and its defaults, are the code's too.
@@ -109,56 +94,22 @@ func TestAgree(t *testing.T) {
 	}
 }
 
-var (
-	inputRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*)\\| (.*) \\|$")
-	numbers  = regexp.MustCompile(`[0-9]+ to [0-9]+`)
-)
+var numbers = regexp.MustCompile(`[0-9]+ to [0-9]+`)
 
-// TestReadmeInputs holds the defaults and the ranges in README.md's table to action.yml, and the ranges to what the code
-// says of a value that is out of them.
-func TestReadmeInputs(t *testing.T) {
+// TestRanges checks the ranges in action.yml's descriptions against the errors for a value that is out of range.
+func TestRanges(t *testing.T) {
 	t.Parallel()
-	manifest, readme := faces(t)
-	_, section, _ := strings.Cut(readme, "\n## Inputs\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	defaults, ranges := 0, 0
-	for _, row := range inputRow.FindAllStringSubmatch(section, -1) {
-		name, byDefault, meaning := row[1], strings.TrimSpace(row[2]), row[3]
-		input := manifest.Inputs[name]
-		if required := byDefault == "required"; required != input.Required {
-			t.Errorf("%s: README.md has %q, and required is %v in action.yml", name, byDefault, input.Required)
-		}
-		if input.Default != "" && !strings.Contains(input.Default, "${{") {
-			defaults++
-			if first, _, _ := strings.Cut(byDefault, ","); first != "`"+input.Default+"`" {
-				t.Errorf("%s: README.md has the default %s, action.yml %s", name, byDefault, input.Default)
-			}
-		}
-		for _, r := range numbers.FindAllString(meaning, -1) {
+	ranges := 0
+	for name, input := range readManifest(t).Inputs {
+		for _, r := range numbers.FindAllString(input.Description, -1) {
 			ranges++
-			if !strings.Contains(strings.Join(strings.Fields(input.Description), " "), r) {
-				t.Errorf("%s: README.md says %s, action.yml %q", name, r, input.Description)
-			}
 			_, problems := readInputs(given{name: "!"}.get, ofRun.get)
 			if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, name+": ") && strings.Contains(p, r) }) {
-				t.Errorf("%s: README.md says %s, the code %q", name, r, problems)
+				t.Errorf("%s: action.yml has the range %s, the code reports %q", name, r, problems)
 			}
 		}
 	}
-	if defaults < 5 || ranges < 4 {
-		t.Errorf("found %d defaults and %d ranges", defaults, ranges)
+	if ranges < 6 {
+		t.Errorf("found %d ranges", ranges)
 	}
-}
-
-var firstCell = regexp.MustCompile("(?m)^\\| `([^`]+)` ")
-
-// table gives the names in the first column of the table under a heading.
-func table(markdown, heading string) []string {
-	_, section, _ := strings.Cut(markdown, "\n"+heading+"\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	var names []string
-	for _, cell := range firstCell.FindAllStringSubmatch(section, -1) {
-		names = append(names, cell[1])
-	}
-	return names
 }

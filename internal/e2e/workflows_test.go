@@ -23,12 +23,12 @@ type hop struct {
 	tagged bool
 }
 
-// TestWorkflows runs the example workflows under act, all but those of the harness and but for three things: the action is the checkout at ./ and
-// asks the lab's STS, and the step that installs Terraform, which act cannot fetch, is left out for the
-// Terraform of this machine. What the workflows call is made here, and asks the AWS CLI who it is.
+// TestWorkflows runs the example workflows under act, except those of the harness. Four things differ from the files: the
+// action is the checkout at ./ and calls the lab's STS, the machine's Terraform replaces the step that installs one, the reusable
+// workflow is the file of the checkout, and the scripts are written here and print the AWS CLI's identity.
 //
-// act has one job's token for the whole workflow, that of the lab's job for staging. The lab's spokes trust
-// the hub role and not the environment behind it.
+// act has one token for the whole workflow, that of the lab's job for staging. The lab's spokes trust the hub role and not
+// the environment.
 //
 // It is not parallel: act gives every action at ./ the same image name.
 func TestWorkflows(t *testing.T) {
@@ -37,15 +37,20 @@ func TestWorkflows(t *testing.T) {
 	}
 	tests := map[string]struct {
 		event string
+		args  []string // of act
 		hops  []hop
 	}{
-		"deploy.yml":       {"push", []hop{{stagingRole, true}, {productionRole, true}}},
-		"matrix.yml":       {"push", []hop{{stagingRole, true}, {productionRole, true}}},
-		"rechain.yml":      {"workflow_dispatch", []hop{{productionRole, true}, {productionRole, true}, {productionRole, true}}},
-		"skip-tagging.yml": {"workflow_dispatch", []hop{{untaggedRole, false}}},
+		"call-reusable.yml": {"push", variables(stagingRole), []hop{{stagingRole, true}}},
+		"deploy.yml":        {"push", nil, []hop{{stagingRole, true}, {productionRole, true}}},
+		"dispatch.yml": {
+			"workflow_dispatch", append(variables(productionRole), "--input", "environment=production"), []hop{{productionRole, true}},
+		},
+		"matrix.yml":       {"push", nil, []hop{{stagingRole, true}, {productionRole, true}}},
+		"rechain.yml":      {"workflow_dispatch", nil, []hop{{productionRole, true}, {productionRole, true}, {productionRole, true}}},
+		"skip-tagging.yml": {"workflow_dispatch", nil, []hop{{untaggedRole, false}}},
 	}
 	files, err := filepath.Glob(filepath.Join(checkout, "examples", "workflows", "*.yml"))
-	if err != nil || len(files) != len(tests)+len(harnessed) {
+	if err != nil || len(files) != len(tests)+len(harnessed)+1 { // reusable.yml is called by another
 		t.Fatalf("the examples are %q, of which %d are tested here and %q by the harness: %v", files, len(tests), harnessed, err)
 	}
 	t.Cleanup(func() { must(t, "docker", "image", "rm", "act-dockeraction:latest") }) // act's name for an action at ./
@@ -68,8 +73,9 @@ func TestWorkflows(t *testing.T) {
 			}
 			write("infrastructure/main.tf", fmt.Sprintf("resource \"terraform_data\" \"deployed\" {\n  provisioner \"local-exec\" {\n    command = %q\n  }\n}\n", who))
 			write("workflow.yml", inLab(t, file))
+			write(reusable, inLab(t, "reusable.yml"))
 
-			log := act(t, l, servers, repository, c.event)
+			log := act(t, l, servers, repository, c.event, c.args)
 			if got := hops(t, l); !slices.Equal(got, c.hops) {
 				t.Errorf("the lab saw the hops %v, want %v", got, c.hops)
 			}
@@ -86,6 +92,14 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
+// reusable is where the test puts the reusable workflow, which its caller names by repository and version.
+const reusable = ".github/workflows/reusable.yml"
+
+// variables are act's arguments for the variables of an environment.
+func variables(role string) []string {
+	return []string{"--var", "SPOKE_ROLE=" + role, "--var", "AWS_ACCOUNT_ID=" + strings.Split(role, ":")[4]}
+}
+
 func count(hops []hop, one hop) (n int) {
 	for _, h := range hops {
 		if h == one {
@@ -95,24 +109,26 @@ func count(hops []hop, one hop) (n int) {
 	return n
 }
 
-// inLab gives an example workflow as it runs here.
+// inLab returns an example workflow as it runs here.
 func inLab(t *testing.T, file string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(checkout, "examples", "workflows", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(content), used) {
-		t.Fatalf("%s has no step\n%s", file, used)
+	const called = "octo-org/deployments/" + reusable + "@v1"
+	if !strings.Contains(string(content), used) && !strings.Contains(string(content), called) {
+		t.Fatalf("%s has neither the step\n%s\nnor %s", file, used, called)
 	}
 	text := strings.ReplaceAll(string(content), used, "- uses: ./\n        with:\n          sts-endpoint: ${{ env.AWS_ENDPOINT_URL_STS }}\n")
+	text = strings.ReplaceAll(text, called, "./"+reusable)
 	lines := strings.Split(text, "\n")
 	return strings.Join(slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "uses: hashicorp/setup-terraform@") }), "\n")
 }
 
-// act runs workflow.yml of the repository with its host as the runner and gives the log, in which no secret of
-// the lab may be.
-func act(t *testing.T, l *lab.Lab, servers *lab.Servers, repository, event string) string {
+// act runs workflow.yml of the repository with its host as the runner and returns the log, which must not contain a secret of
+// the lab.
+func act(t *testing.T, l *lab.Lab, servers *lab.Servers, repository, event string, args []string) string {
 	t.Helper()
 	home := t.TempDir()
 	cache := filepath.Join(home, "act") // act writes the command files below it, and tells the container their host paths
@@ -127,9 +143,12 @@ func act(t *testing.T, l *lab.Lab, servers *lab.Servers, repository, event strin
 	if engine, set := os.LookupEnv("DOCKER_HOST"); set {
 		environ = append(environ, "DOCKER_HOST="+engine)
 	}
-	command := exec.CommandContext(t.Context(), "act", event, "-W", "workflow.yml", "-P", "ubuntu-latest=-self-hosted",
-		"--container-options", "--network host --label "+run+" -v "+cache+":"+cache,
-		"--container-daemon-socket", "-", "--no-cache-server")
+	args = append([]string{
+		event, "-W", "workflow.yml", "-P", "ubuntu-latest=-self-hosted",
+		"--container-options", "--network host --label " + run + " -v " + cache + ":" + cache,
+		"--container-daemon-socket", "-", "--no-cache-server",
+	}, args...)
+	command := exec.CommandContext(t.Context(), "act", args...)
 	command.Dir, command.Env = repository, environ
 	printed, err := command.CombinedOutput()
 	log := string(printed)
