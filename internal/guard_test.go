@@ -24,12 +24,12 @@ const root = ".."
 // their path in it, others by their module. A package that does not exist yet is no failure; one that
 // is not in the table is.
 var imports = map[string][]string{
-	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/policy", "internal/lint"},
-	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "internal/storm", "internal/fleet", "examples", "github.com/aws/aws-sdk-go-v2"}, // the SDK as a user's tool
+	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/policy", "internal/lint", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "internal/storm", "internal/fleet", "examples", "github.com/aws/aws-sdk-go-v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}, // the SDK as a user's tool
 	"examples":            {},
 	"internal":            {},
 	"internal/action":     {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "internal/credproc", "internal/profile", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
-	"internal/cli":        {"internal/plain"},
+	"internal/cli":        {"internal/plain", "github.com/spf13/cobra", "github.com/spf13/pflag"}, // the frame of a command line: parsing, help, completion
 	"internal/credproc":   {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "github.com/rogpeppe/go-internal", "golang.org/x/net"},
 	"internal/diagnose":   {"internal/hop", "internal/idtoken", "internal/plain", "internal/policy"},
 	"internal/e2e":        {},
@@ -127,7 +127,7 @@ func TestShipped(t *testing.T) {
 	found := false
 	for _, p := range list(t, "-deps", "./cmd/hubspoke-chain") {
 		found = found || p.ImportPath == module+"internal/hop"
-		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/storm", module + "internal/fleet", module + "internal/moto", module + "internal/selfsigned", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript"} {
+		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/storm", module + "internal/fleet", module + "internal/moto", module + "internal/selfsigned", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript", "github.com/spf13/cobra/doc"} {
 			if p.ImportPath == kept || strings.HasSuffix(kept, "/") && strings.HasPrefix(p.ImportPath, kept) {
 				t.Errorf("the shipped binary holds %s", p.ImportPath)
 			}

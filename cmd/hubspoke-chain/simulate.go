@@ -1,84 +1,85 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-func simulateCommand() cli.Command {
-	return cli.Command{
-		Name:    "simulate",
-		Summary: "try the policies on a hop: who gets in, and if not, which statement or condition says so",
-		About: `It decides as IAM does, with the policies of these files and nothing else. With --hub-trust it tries the hop
-into the hub, with --spoke-trust the one into the spoke, with both the whole way. Without --hub-permissions the
-hub's own policies are taken to allow. Files hold a policy as it is deployed, or what aws iam get-role prints,
-which also tells the ARN; - is standard input.
+func simulateCommand() *cobra.Command {
+	var x simulateFlags
+	var format, expect, cases string
+	c := &cobra.Command{
+		Use:   "simulate",
+		Short: "show whether policies allow a hop, and why",
+		Long: `Decide as IAM does, with the policies in the given files only. --hub-trust simulates the call into the hub,
+--spoke-trust the call into the spoke, and both the whole hop. A file is a policy as it is deployed, or the output of aws
+iam get-role, which also provides the ARN; - is standard input. Describe the token by its claims: all in --claims, single
+ones in --claim, or with --repository and the environment or ref, of which the subject is made as GitHub makes it. The hop
+sends what the action sends: its session tags, and the session policy that narrows the hub's session to the spoke. A tag
+whose claim is not given has the value "simulated". Condition keys that depend on the network, the organization or the
+spoke's tags are absent unless --context sets them. Not checked: whether roles and OIDC provider exist, the provider's
+audiences, durations, the size of the tags, resource control policies.
 
-The token is told by its claims: all of them in --claims, or one by one, or by --repository and the
-environment or ref. A subject that is not given is made of these, as GitHub makes it:
-OWNER@OWNER-ID/REPO@REPO-ID for a repository with immutable subjects, OWNER/REPO for others.
-
-What the step sends is what the action sends: its session tags, and the session policy that narrows the hub's
-session to the spoke. A tag whose value no claim tells has the value "simulated"; --tag sets it. Keys that
-depend on where and when the hop runs (aws:SourceIp, aws:PrincipalOrgID) or on the spoke's tags
-(iam:ResourceTag/KEY) are absent unless --context sets them.
-
-Not looked at: whether the roles and the OIDC provider exist and the provider lists the audience, durations,
-the size of the tags, resource control policies.
-
---expect makes it a check: status 0 when the outcome is as expected, whichever that is. --cases does it for a
-list of named cases. A case is an object with name, expect and any of these flags, which go on top of those of
-the command line; a flag that repeats takes a list, or an object for NAME=VALUE:
+--cases reads a JSON list. A case is an object with name, expect, and any flags of this command, which are applied after
+those of the command line; a repeatable flag is a list, or an object for NAME=VALUE:
 
   [{"name": "staging deploys", "environment": "staging", "expect": "allowed"},
-   {"name": "another workflow", "claim": {"workflow": "test"}, "tag": ["Team=red"], "expect": "refused"}]
+   {"name": "another workflow", "claim": {"workflow": "test"},
+    "tag": ["Team=red"], "expect": "refused"}]`,
+		Example: `hubspoke-chain simulate --hub-trust hub-trust.json \
+    --hub-permissions hub-permissions.json --spoke-trust spoke-trust.json \
+    --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub \
+    --role-to-assume arn:aws:iam::222222222222:role/deploy-staging \
+    --repository octo-org@1234567/octo-repo@89012345 --environment staging
 
-Exit status: 0 allowed, or as expected; 1 refused, or not as expected; 2 an input that is of no use.`,
-		Examples: []string{
-			"hubspoke-chain simulate --hub-trust hub-trust.json --hub-permissions hub-permissions.json" +
-				" --spoke-trust spoke-trust.json --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub" +
-				" --role-to-assume arn:aws:iam::222222222222:role/deploy-staging --repository octo-org@1234567/octo-repo@89012345 --environment staging",
-			"hubspoke-chain simulate --hub-trust hub-trust.json --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub" +
-				" --subject repo:octo-org/octo-repo:pull_request --expect refused",
-		},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			var x simulateFlags
-			format := flags.String("format", "text", "`text|json`")
-			expect := flags.String("expect", "", "the outcome that gives status 0: `allowed|refused`")
-			cases := flags.String("cases", "", "JSON `FILE` of cases, each with the outcome that is expected")
-			x.declare(flags)
-			return func(_ context.Context, _ []string, s cli.Streams) error {
-				files := &fileReader{in: s.In}
-				if *cases != "" {
-					if *expect != "" {
-						return cli.UsageError{Err: errors.New("--expect goes without --cases, where each case has its own")}
-					}
-					return runCases(x, *cases, files, *format, s.Out)
+hubspoke-chain simulate --hub-trust hub-trust.json \
+    --hub-role-to-assume arn:aws:iam::123456789012:role/github-actions-hub \
+    --subject repo:octo-org/octo-repo:pull_request --expect refused`,
+		Annotations: map[string]string{cli.ExitStatus: "" +
+			"0  allowed, or as expected with --expect and --cases\n" +
+			"1  refused, or not as expected\n" +
+			"2  bad command line or invalid input"},
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			files := &fileReader{in: c.InOrStdin()}
+			if cases != "" {
+				if expect != "" {
+					return cli.UsageError{Err: errors.New("--expect goes without --cases, where each case has its own")}
 				}
-				r, err := x.simulate(files)
-				if err != nil {
-					return err
-				}
-				text := r.text()
-				if *format == "json" {
-					text = toJSON(r)
-				}
-				if err := show(s.Out, text); err != nil {
-					return err
-				}
-				if r.outcome() != *expect && (*expect != "" || !r.Allowed) {
-					return cli.Status(1)
-				}
-				return nil
+				return runCases(x, cases, files, format, c.OutOrStdout())
 			}
+			r, err := x.simulate(files)
+			if err != nil {
+				return err
+			}
+			text := r.text()
+			if format == "json" {
+				text = toJSON(r)
+			}
+			if err := show(c.OutOrStdout(), text); err != nil {
+				return err
+			}
+			if r.outcome() != expect && (expect != "" || !r.Allowed) {
+				return cli.Status(1)
+			}
+			return nil
 		},
 	}
+	flags := c.Flags()
+	cli.Choice(flags, &format, "format", "text", []string{"text", "json"}, "format of the report")
+	cli.Choice(flags, &expect, "expect", "", []string{"allowed", "refused"}, "the outcome to exit with status 0 for")
+	flags.StringVar(&cases, "cases", "", "JSON `FILE` of cases, each with the outcome that is expected")
+	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
+	x.declare(goFlags)
+	flags.AddGoFlagSet(goFlags)
+	return c
 }
 
 // simulateFlags are the flags that say what is tried; a case of --cases may have each of them.
@@ -97,15 +98,15 @@ type simulateFlags struct {
 func (x *simulateFlags) declare(flags *flag.FlagSet) {
 	text := func(field *string, name, usage string) { flags.StringVar(field, name, *field, usage) }
 	text(&x.hubTrust, "hub-trust", "trust policy of the hub role: `FILE`")
-	listVar(flags, &x.hubPermissions, "hub-permissions",
+	goListVar(flags, &x.hubPermissions, "hub-permissions",
 		"permission policy of the hub role: `FILE` (default one that allows everything); repeatable")
 	text(&x.boundary, "boundary", "permissions boundary of the hub role: `FILE`")
-	listVar(flags, &x.scps, "scp", "service control policy of the hub's account: `FILE`; repeatable")
+	goListVar(flags, &x.scps, "scp", "service control policy of the hub's account: `FILE`; repeatable")
 	text(&x.spokeTrust, "spoke-trust", "trust policy of the spoke role: `FILE`")
 	text(&x.hubRole, "hub-role-to-assume", "`ARN` of the hub role; get-role's output in --hub-trust tells it too")
 	text(&x.spokeRole, "role-to-assume", "`ARN` of the spoke role; get-role's output in --spoke-trust tells it too")
 	text(&x.claimsFile, "claims", "the token's claims, a JSON object in `FILE`")
-	listVar(flags, &x.claims, "claim", "a claim of the token, `NAME=VALUE`; repeatable")
+	goListVar(flags, &x.claims, "claim", "a claim of the token, `NAME=VALUE`; repeatable")
 	text(&x.subject, "subject", "the token's sub: `SUBJECT`")
 	text(&x.audience, "audience",
 		"the token's aud: `AUDIENCE` (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
@@ -116,12 +117,12 @@ func (x *simulateFlags) declare(flags *flag.FlagSet) {
 	flags.BoolVar(&x.pullRequest, "pull-request", x.pullRequest, "the run is of a pull request")
 	text(&x.sessionName, "role-session-name", "`NAME` of both sessions (default gh-RUN-ATTEMPT, from the claims)")
 	flags.BoolVar(&x.skipTagging, "role-skip-session-tagging", x.skipTagging, "send no session tags")
-	listVar(flags, &x.tags, "tag",
+	goListVar(flags, &x.tags, "tag",
 		"a session tag, `KEY=VALUE`: one of custom-tags, or the value of one that the action sends; repeatable")
-	listVar(flags, &x.transitiveTagKeys, "transitive-tag-key", "`KEY` of a session tag to make transitive; repeatable")
+	goListVar(flags, &x.transitiveTagKeys, "transitive-tag-key", "`KEY` of a session tag to make transitive; repeatable")
 	text(&x.sourceIdentity, "source-identity", "source identity that the step sets: `NAME`")
 	text(&x.externalID, "role-external-id", "external `ID` that the step sends")
-	listVar(flags, &x.conditions, "context",
+	goListVar(flags, &x.conditions, "context",
 		"a condition key and its value, `KEY=VALUE`; aws:Principal... at the spoke only; repeatable")
 }
 
@@ -163,4 +164,12 @@ func (x simulateFlags) simulate(files *fileReader) (*report, error) {
 func providerARN(role, issuer string) string {
 	fields := strings.SplitN(role, ":", 6)
 	return strings.Join(fields[:5], ":") + ":oidc-provider/" + issuer
+}
+
+// goListVar declares a flag that may be given several times.
+func goListVar(flags *flag.FlagSet, list *[]string, name, usage string) {
+	flags.Func(name, usage, func(value string) error {
+		*list = append(*list, value)
+		return nil
+	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -13,42 +12,39 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/storm"
 )
 
-func stormCommand() cli.Command {
-	return cli.Command{
-		Name:    "storm",
-		Summary: "walk hop after hop while everything goes wrong, and check each",
-		About: `The real code walks the hops, many at a time, while the lab, the runner's files and the runner misbehave at random.
+func stormCommand() *cobra.Command {
+	c := &cobra.Command{Use: "storm", Short: "walk hop after hop while everything goes wrong, and check each", Long: `The real code walks the hops, many at a time, while the lab, the runner's files and the runner misbehave at random.
 After each hop it checks that no secret is in the log before its mask or outside its file, that the exports are complete
 or absent, that exit status and annotation agree, that nothing ran past its timeout by more than a second, and that no
-connection, file or goroutine is left. It ends at the first violation, with what replays that hop.`,
-		Examples: []string{"hubspoke-lab storm --hops 200 --seed 1"},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			hops := flags.Int("hops", 2000, "`N` hops in this process")
-			processes := flags.Int("processes", 0, "`N` hops more, each a process that may get SIGINT, SIGTERM or SIGKILL")
-			calls := flags.Int("credential-process", 0, "`N` calls of credential-process more, on chains that they share")
-			seed := flags.Uint64("seed", 1, "`N`, of everything that is random")
-			from := flags.Int("from", 0, "`N`, the first hop, to see one again")
-			workers := flags.Int("workers", 64, "`N` hops at a time")
-			return func(ctx context.Context, _ []string, s cli.Streams) error {
-				if *hops < 0 || *processes < 0 || *calls < 0 || *from < 0 || *workers < 1 || *workers > 1000 {
-					return cli.UsageError{Err: errors.New("--hops, --processes, --credential-process and --from are 0 or more, --workers is 1 to 1000")}
-				}
-				o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: *workers}
-				start := time.Now()
-				o.Told = func(walked int) {
-					if walked%10000 == 0 {
-						fmt.Fprintf(s.Err, "%d hops, %s\n", walked, time.Since(start).Round(time.Second))
-					}
-				}
-				return runStorm(ctx, o, *processes, *calls, s.Out)
+connection, file or goroutine is left. It ends at the first violation, with what replays that hop.`, Example: "hubspoke-lab storm --hops 200 --seed 1", Args: cli.NoArgs}
+	flags := c.Flags()
+	hops := flags.Int("hops", 2000, "`N` hops in this process")
+	processes := flags.Int("processes", 0, "`N` hops more, each a process that may get SIGINT, SIGTERM or SIGKILL")
+	calls := flags.Int("credential-process", 0, "`N` calls of credential-process more, on chains that they share")
+	seed := flags.Uint64("seed", 1, "`N`, of everything that is random")
+	from := flags.Int("from", 0, "`N`, the first hop, to see one again")
+	workers := flags.Int("workers", 64, "`N` hops at a time")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *hops < 0 || *processes < 0 || *calls < 0 || *from < 0 || *workers < 1 || *workers > 1000 {
+			return cli.UsageError{Err: errors.New("--hops, --processes, --credential-process and --from are 0 or more, --workers is 1 to 1000")}
+		}
+		o := storm.Options{Hops: *hops, Seed: *seed, From: *from, Workers: *workers}
+		start := time.Now()
+		o.Told = func(walked int) {
+			if walked%10000 == 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "%d hops, %s\n", walked, time.Since(start).Round(time.Second))
 			}
-		},
+		}
+		return runStorm(c.Context(), o, *processes, *calls, c.OutOrStdout())
 	}
+	return c
 }
 
 func runStorm(ctx context.Context, o storm.Options, processes, calls int, out io.Writer) error {
