@@ -109,7 +109,7 @@ func TestRun(t *testing.T) {
 		{"check --zzzzzzz", 2, "", "tool: error: unknown flag --zzzzzzz\n" + seeCheck},
 		{"check --format xml", 2, "", "tool: error: invalid value \"xml\" for --format: use one of text, json\n" + seeCheck},
 		{"check --policy", 2, "", "tool: error: --policy needs a value\n" + seeCheck},
-		{"check --limit many", 2, "", "tool: error: invalid value \"many\" for --limit: use a whole number\n" + seeCheck},
+		{"check --limit many", 2, "", "tool: error: invalid value \"many\" for --limit: must be an integer\n" + seeCheck},
 		{"check --strict=perhaps", 2, "", "tool: error: invalid value \"perhaps\" for --strict: use true or false\n" + seeCheck},
 		{"check --name bad", 2, "", "tool: error: invalid value \"bad\" for --name: not this one\n" + seeCheck},
 		{"make one more", 2, "", "tool: error: unexpected argument \"more\"\ntool: hint: see tool make one --help\n"},

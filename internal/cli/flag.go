@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,8 +58,6 @@ func flagError(c *cobra.Command, err error) error {
 		cause := invalid.Unwrap()
 		if invalid.GetFlag().Value.Type() == "bool" {
 			cause = errors.New("use true or false")
-		} else if _, ok := errors.AsType[*strconv.NumError](cause); ok {
-			cause = errors.New("use a whole number")
 		}
 		err = fmt.Errorf("invalid value %q for --%s: %w", invalid.GetValue(), invalid.GetFlag().Name, cause)
 	}
