@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -91,20 +93,20 @@ func TestCloudFormation(t *testing.T) {
 func TestCloudFormationHub(t *testing.T) {
 	t.Parallel()
 	base := map[string]string{"Subjects": "repo:octo-org@1234567/octo-repo@89012345:environment:staging"}
-	trust := policy.HubTrust{AccountID: hubAccount, Repositories: repositories, Environments: []string{"staging"}}
-	tagged := policy.HubPermissions{Tags: []policy.Tag{{Key: "hubspoke", Value: "spoke"}}}
+	trust := generate.HubTrust{AccountID: hubAccount, Repositories: repositories, Environments: []string{"staging"}}
+	tagged := generate.HubPermissions{Tags: []chain.Tag{{Key: "hubspoke", Value: "spoke"}}}
 	for name, c := range map[string]struct {
 		partition   string
 		set         map[string]string
-		trust       func(*policy.HubTrust)
-		permissions policy.HubPermissions
+		trust       func(*generate.HubTrust)
+		permissions generate.HubPermissions
 	}{
 		"by tag":        {"aws", nil, nil, tagged},
-		"by another":    {"aws", map[string]string{"SpokeTag": "a/b"}, nil, policy.HubPermissions{Tags: []policy.Tag{{Key: "hubspoke", Value: "a/b"}}}},
+		"by another":    {"aws", map[string]string{"SpokeTag": "a/b"}, nil, generate.HubPermissions{Tags: []chain.Tag{{Key: "hubspoke", Value: "a/b"}}}},
 		"own provider":  {"aws", map[string]string{"CreateProvider": "false"}, nil, tagged},
-		"one spoke":     {"aws", map[string]string{"Spokes": stagingRole}, nil, policy.HubPermissions{Spokes: []string{stagingRole}}},
-		"in China":      {"aws-cn", nil, func(h *policy.HubTrust) { h.Partition = "aws-cn" }, policy.HubPermissions{Tags: tagged.Tags, Partition: "aws-cn"}},
-		"two in a list": {"aws", map[string]string{"Spokes": stagingRole + ", " + productionRole}, nil, policy.HubPermissions{Spokes: []string{stagingRole, productionRole}}},
+		"one spoke":     {"aws", map[string]string{"Spokes": stagingRole}, nil, generate.HubPermissions{Spokes: []string{stagingRole}}},
+		"in China":      {"aws-cn", nil, func(h *generate.HubTrust) { h.Partition = "aws-cn" }, generate.HubPermissions{Tags: tagged.Tags, Partition: "aws-cn"}},
+		"two in a list": {"aws", map[string]string{"Spokes": stagingRole + ", " + productionRole}, nil, generate.HubPermissions{Spokes: []string{stagingRole, productionRole}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +127,7 @@ func TestCloudFormationSpoke(t *testing.T) {
 	base := map[string]string{"HubRole": hubRole, "RoleName": "deploy-staging"}
 	const subject = "repo:octo-org@1234567/octo-repo@89012345:environment:staging"
 	for mask := range 16 {
-		set, want := map[string]string{}, policy.SpokeTrust{HubRole: hubRole}
+		set, want := map[string]string{}, generate.SpokeTrust{HubRole: hubRole}
 		if mask&1 != 0 {
 			set["SessionTags"], want.SkipTags = "false", true
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/policy"
@@ -36,14 +37,14 @@ const (
 
 // The policies that hubspoke-chain policy prints for the examples.
 var (
-	repositories = []policy.Repository{{Owner: "octo-org", Name: "octo-repo", OwnerID: "1234567", ID: "89012345"}}
-	hubTrust     = policy.HubTrust{AccountID: hubAccount, Repositories: repositories, Form: policy.Both, Environments: []string{"staging", "production"}}
-	hubPolicy    = policy.HubPermissions{Spokes: []string{stagingRole, productionRole, sharedRole}}
-	staging      = policy.SpokeTrust{HubRole: hubRole}
-	production   = policy.SpokeTrust{HubRole: hubRole, Subjects: []string{
+	repositories = []generate.Repository{{Owner: "octo-org", Name: "octo-repo", OwnerID: "1234567", ID: "89012345"}}
+	hubTrust     = generate.HubTrust{AccountID: hubAccount, Repositories: repositories, Form: generate.Both, Environments: []string{"staging", "production"}}
+	hubPolicy    = generate.HubPermissions{Spokes: []string{stagingRole, productionRole, sharedRole}}
+	staging      = generate.SpokeTrust{HubRole: hubRole}
+	production   = generate.SpokeTrust{HubRole: hubRole, Subjects: []string{
 		"repo:octo-org@1234567/octo-repo@89012345:environment:production", "repo:octo-org/octo-repo:environment:production",
 	}}
-	shared = policy.SpokeTrust{HubRole: hubRole, SkipTags: true, SkipSourceIdentity: true}
+	shared = generate.SpokeTrust{HubRole: hubRole, SkipTags: true, SkipSourceIdentity: true}
 )
 
 type document interface{ Document() ([]byte, error) }

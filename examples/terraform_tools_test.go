@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -42,13 +44,13 @@ func TestTerraform(t *testing.T) {
 		"hub_china":  hub(map[string]any{"partition": "aws-cn"}),
 		"hub_slug":   hub(map[string]any{"issuer": "token.actions.githubusercontent.com/acme", "audience": "aws"}),
 	}
-	trust := policy.HubTrust{AccountID: hubAccount, Repositories: repositories, Environments: []string{"staging"}}
+	trust := generate.HubTrust{AccountID: hubAccount, Repositories: repositories, Environments: []string{"staging"}}
 	china, slug := trust, trust
 	china.Partition = "aws-cn"
-	slug.Issuer, slug.Audience = policy.Issuer{Enterprise: "acme"}, "aws"
-	spokes := map[string]policy.SpokeTrust{}
+	slug.Issuer, slug.Audience = generate.Issuer{Enterprise: "acme"}, "aws"
+	spokes := map[string]generate.SpokeTrust{}
 	for mask := range 16 {
-		set, want := map[string]any{}, policy.SpokeTrust{HubRole: hubRole}
+		set, want := map[string]any{}, generate.SpokeTrust{HubRole: hubRole}
 		if mask&1 != 0 {
 			set["session_tags"], want.SkipTags = false, true
 		}
@@ -70,9 +72,9 @@ func TestTerraform(t *testing.T) {
 		hubTrust: rendered["hub.trust"], hubPermissions: rendered["hub.permissions"],
 		staging: rendered["staging.trust"], production: rendered["production.trust"], shared: rendered["shared.trust"],
 	}.check(t)
-	tags := []policy.Tag{{Key: "Team", Value: "payments"}, {Key: "hubspoke", Value: "spoke"}}
-	checkDocument(t, "by tags, the permissions", rendered["hub_tagged.permissions"], policy.HubPermissions{Tags: tags}, policy.Identity, "")
-	checkDocument(t, "in China, the permissions", rendered["hub_china.permissions"], policy.HubPermissions{Tags: tags[1:], Partition: "aws-cn"}, policy.Identity, "")
+	tags := []chain.Tag{{Key: "Team", Value: "payments"}, {Key: "hubspoke", Value: "spoke"}}
+	checkDocument(t, "by tags, the permissions", rendered["hub_tagged.permissions"], generate.HubPermissions{Tags: tags}, policy.Identity, "")
+	checkDocument(t, "in China, the permissions", rendered["hub_china.permissions"], generate.HubPermissions{Tags: tags[1:], Partition: "aws-cn"}, policy.Identity, "")
 	checkDocument(t, "in China, the trust policy", rendered["hub_china.trust"], china, policy.Trust, strings.Replace(hubRole, "aws", "aws-cn", 1))
 	checkDocument(t, "with a slug, the trust policy", rendered["hub_slug.trust"], slug, policy.Trust, hubRole)
 	for name, want := range spokes {

@@ -24,25 +24,29 @@ const root = ".."
 // their path in it, others by their module. A package that does not exist yet is no failure; one that
 // is not in the table is.
 var imports = map[string][]string{
-	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/policy", "internal/lint", "github.com/spf13/cobra", "github.com/spf13/pflag"},
+	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/chain", "internal/generate", "internal/lint", "internal/simulate", "github.com/spf13/cobra", "github.com/spf13/pflag"},
 	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "internal/storm", "internal/fleet", "examples", "github.com/aws/aws-sdk-go-v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}, // the SDK as a user's tool
 	"examples":            {},
 	"internal":            {},
 	"internal/action":     {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "internal/credproc", "internal/profile", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
+	"internal/chain":      {"internal/policy"},
 	"internal/cli":        {"internal/plain", "github.com/spf13/cobra", "github.com/spf13/pflag"}, // the frame of a command line: parsing, help, completion
 	"internal/credproc":   {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "github.com/rogpeppe/go-internal", "golang.org/x/net"},
-	"internal/diagnose":   {"internal/hop", "internal/idtoken", "internal/plain", "internal/policy"},
+	"internal/diagnose":   {"internal/hop", "internal/idtoken", "internal/plain", "internal/chain", "internal/generate"},
 	"internal/e2e":        {},
 	"internal/fleet":      {"internal/hop"},
+	"internal/generate":   {"internal/chain", "internal/pattern", "internal/policy"},
 	"internal/hop":        {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"internal/idtoken":    {"github.com/sethvargo/go-githubactions"},
-	"internal/lab":        {"internal/policy"},
-	"internal/lint":       {"internal/plain", "internal/policy"},
+	"internal/lab":        {"internal/policy", "internal/chain"},
+	"internal/lint":       {"internal/plain", "internal/policy", "internal/chain"},
 	"internal/moto":       {},
 	"internal/plain":      {},
-	"internal/policy":     {},
+	"internal/pattern":    {},
+	"internal/policy":     {"internal/pattern"},
 	"internal/profile":    {},
 	"internal/selfsigned": {},
+	"internal/simulate":   {"internal/action", "internal/chain", "internal/generate", "internal/hop", "internal/pattern", "internal/policy"},
 	"internal/storm":      {"internal/action", "internal/credproc", "internal/hop", "internal/lab", "internal/runner", "internal/selfsigned"}, // the real code, driven
 	"internal/runner":     {"go.yaml.in/yaml/v3"},
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/cli"
-	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/generate"
 )
 
 // policyCommand holds the commands that write the policies of a hub and its spokes.
@@ -22,7 +23,7 @@ func policyCommand() *cobra.Command {
 }
 
 func hubTrust() *cobra.Command {
-	var h policy.HubTrust
+	var h generate.HubTrust
 	var ownerID, repositoryID, form string
 	var repositories, claims []string
 	c := &cobra.Command{
@@ -51,12 +52,12 @@ hubspoke-chain policy hub-trust --hub-account-id 123456789012 \
     --environment production`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var problems policy.Problems
-			h.Form = policy.Form(form)
+			var problems generate.Problems
+			h.Form = generate.SubjectForm(form)
 			for _, written := range repositories {
-				r, err := policy.ParseRepository(written)
+				r, err := generate.ParseRepository(written)
 				if err != nil {
-					problems = append(problems, policy.Problem{Field: "repository", Message: err.Error()})
+					problems = append(problems, generate.Problem{Field: "repository", Message: err.Error()})
 					continue
 				}
 				h.Repositories = append(h.Repositories, r)
@@ -65,10 +66,10 @@ hubspoke-chain policy hub-trust --hub-account-id 123456789012 \
 			for _, c := range claims {
 				name, value, found := strings.Cut(c, "=")
 				if !found {
-					problems = append(problems, policy.Problem{Field: "claim", Message: fmt.Sprintf("%q is not NAME=VALUE", c)})
+					problems = append(problems, generate.Problem{Field: "claim", Message: fmt.Sprintf("%q is not NAME=VALUE", c)})
 					continue
 				}
-				h.Claims = append(h.Claims, policy.Claim{Name: name, Value: value})
+				h.Claims = append(h.Claims, generate.Claim{Name: name, Value: value})
 			}
 			return printDocument(c.OutOrStdout(), h.Document, problems)
 		},
@@ -87,14 +88,14 @@ hubspoke-chain policy hub-trust --hub-account-id 123456789012 \
 	flags.BoolVar(&h.PullRequest, "pull-request", false,
 		"allow runs of every pull request from a branch of the repositories, whatever code it contains")
 	listVar(flags, &claims, "claim", "another claim that the token must have, `NAME=VALUE`; repeatable. All names must match, "+
-		"with any of their values. AWS supports "+strings.Join(policy.ClaimNames, ", "))
+		"with any of their values. AWS supports "+strings.Join(chain.ClaimNames, ", "))
 	issuerVar(flags, &h.Issuer)
 	flags.StringVar(&h.Audience, "audience", "", "`AUDIENCE` of the tokens (default sts.amazonaws.com; sts.amazonaws.com.cn in aws-cn)")
 	return c
 }
 
 // addIDs completes a repository whose ids are given by flags of their own.
-func addIDs(repositories []policy.Repository, given int, ownerID, repositoryID string) policy.Problems {
+func addIDs(repositories []generate.Repository, given int, ownerID, repositoryID string) generate.Problems {
 	if ownerID == "" && repositoryID == "" {
 		return nil
 	}
@@ -104,7 +105,7 @@ func addIDs(repositories []policy.Repository, given int, ownerID, repositoryID s
 		if repositoryID == "" {
 			field = "repository-owner-id"
 		}
-		return policy.Problems{{Field: field, Message: apart}}
+		return generate.Problems{{Field: field, Message: apart}}
 	}
 	for i := range repositories {
 		repositories[i].OwnerID, repositories[i].ID = ownerID, repositoryID
@@ -113,7 +114,7 @@ func addIDs(repositories []policy.Repository, given int, ownerID, repositoryID s
 }
 
 func hubPermissions() *cobra.Command {
-	var p policy.HubPermissions
+	var p generate.HubPermissions
 	var tags []string
 	c := &cobra.Command{
 		Use:   "hub-permissions",
@@ -133,7 +134,7 @@ hubspoke-chain policy hub-permissions --role-tag hubspoke=spoke \
     --account-id 222222222222 --account-id 333333333333 --role-path /deploy/`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var problems policy.Problems
+			var problems generate.Problems
 			p.Tags, problems = parseTags("role-tag", tags)
 			return printDocument(c.OutOrStdout(), p.Document, problems)
 		},
@@ -150,7 +151,7 @@ hubspoke-chain policy hub-permissions --role-tag hubspoke=spoke \
 }
 
 func spokeTrust() *cobra.Command {
-	var t policy.SpokeTrust
+	var t generate.SpokeTrust
 	var tags []string
 	c := &cobra.Command{
 		Use:   "spoke-trust",
@@ -172,7 +173,7 @@ hubspoke-chain policy spoke-trust \
     --pin-subject repo:octo-org@1234567/octo-repo@89012345:environment:production`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var problems policy.Problems
+			var problems generate.Problems
 			t.RequireTags, problems = parseTags("require-tag", tags)
 			return printDocument(c.OutOrStdout(), t.Document, problems)
 		},
@@ -192,7 +193,7 @@ hubspoke-chain policy spoke-trust \
 	return c
 }
 
-func issuerVar(flags *pflag.FlagSet, i *policy.Issuer) {
+func issuerVar(flags *pflag.FlagSet, i *generate.Issuer) {
 	flags.StringVar(&i.Enterprise, "enterprise", "", "`SLUG` of an enterprise whose issuer is token.actions.githubusercontent.com/SLUG")
 	flags.StringVar(&i.GHECom, "ghe-com", "", "`SUBDOMAIN` of SUBDOMAIN.ghe.com")
 	flags.StringVar(&i.GHES, "ghes", "", "`HOST` of a GitHub Enterprise Server")
@@ -204,7 +205,7 @@ func skipVars(flags *pflag.FlagSet, tags, sourceIdentity *bool) {
 }
 
 func partitionVar(flags *pflag.FlagSet, partition *string, usage string) {
-	cli.Choice(flags, partition, "partition", "", policy.Partitions, usage+": "+strings.Join(policy.Partitions, ", ")+" (default aws)")
+	cli.Choice(flags, partition, "partition", "", generate.Partitions, usage+": "+strings.Join(generate.Partitions, ", ")+" (default aws)")
 }
 
 // listVar declares a flag that may be given several times.
@@ -216,23 +217,23 @@ func listVar(flags *pflag.FlagSet, list *[]string, name, usage string) {
 }
 
 // parseTags takes a key to end at the first =.
-func parseTags(field string, written []string) (tags []policy.Tag, problems policy.Problems) {
+func parseTags(field string, written []string) (tags []chain.Tag, problems generate.Problems) {
 	for _, w := range written {
 		key, value, found := strings.Cut(w, "=")
 		if !found {
-			problems = append(problems, policy.Problem{Field: field, Message: fmt.Sprintf("%q is not KEY=VALUE", w)})
+			problems = append(problems, generate.Problem{Field: field, Message: fmt.Sprintf("%q is not KEY=VALUE", w)})
 			continue
 		}
-		tags = append(tags, policy.Tag{Key: key, Value: value})
+		tags = append(tags, chain.Tag{Key: key, Value: value})
 	}
 	return tags, problems
 }
 
 // printDocument prints a policy, or all that is wrong with the flags: what could not even be read, and what
 // the policy cannot be made of. What could not be read is not missing, nor is what would stand in its place.
-func printDocument(out io.Writer, document func() ([]byte, error), unread policy.Problems) error {
+func printDocument(out io.Writer, document func() ([]byte, error), unread generate.Problems) error {
 	text, err := document()
-	var problems policy.Problems
+	var problems generate.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
@@ -254,7 +255,7 @@ func printDocument(out io.Writer, document func() ([]byte, error), unread policy
 	return err
 }
 
-func named(problems policy.Problems, field string) bool {
+func named(problems generate.Problems, field string) bool {
 	for _, p := range problems {
 		if p.Field == field {
 			return true

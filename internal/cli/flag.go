@@ -33,7 +33,7 @@ func (c choice) Type() string { return strings.Join(c.words, "|") }
 
 func (c choice) Set(word string) error {
 	if word != "" && !slices.Contains(c.words, word) {
-		return fmt.Errorf("use one of %s", strings.Join(c.words, ", "))
+		return fmt.Errorf("must be one of %s", strings.Join(c.words, ", "))
 	}
 	*c.value = word
 	return nil
@@ -55,11 +55,7 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		err = fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
 	case errors.As(err, &invalid):
-		cause := invalid.Unwrap()
-		if invalid.GetFlag().Value.Type() == "bool" {
-			cause = errors.New("use true or false")
-		}
-		err = fmt.Errorf("invalid value %q for --%s: %w", invalid.GetValue(), invalid.GetFlag().Name, cause)
+		err = fmt.Errorf("invalid value %q for --%s: %w", invalid.GetValue(), invalid.GetFlag().Name, invalid.Unwrap())
 	}
 	return UsageError{err}
 }

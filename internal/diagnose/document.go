@@ -5,13 +5,14 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/idtoken"
-	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // subject is a subject of GitHub's standard forms, taken apart.
 type subject struct {
-	repository policy.Repository
+	repository generate.Repository
 	context    string // environment, pull_request or ref
 	value      string // of environment and ref
 }
@@ -27,7 +28,7 @@ func (e explainer) subject() (subject, bool) {
 	if m == nil || e.Claims.Form() == idtoken.Customized {
 		return subject{}, false
 	}
-	repository, err := policy.ParseRepository(m[1])
+	repository, err := generate.ParseRepository(m[1])
 	if err != nil {
 		return subject{}, false
 	}
@@ -40,7 +41,7 @@ func (e explainer) issuer() string {
 	if issuer, found := strings.CutPrefix(e.Claims.Issuer, "https://"); found {
 		return issuer
 	}
-	return policy.Issuer{}.String()
+	return generate.Issuer{}.String()
 }
 
 // provider is the ARN of the issuer's OIDC provider in the hub's account.
@@ -49,13 +50,13 @@ func (e explainer) provider() string {
 }
 
 // githubIssuer tells which of GitHub's issuers the token is from; false for any other.
-func (e explainer) githubIssuer() (policy.Issuer, bool) {
+func (e explainer) githubIssuer() (generate.Issuer, bool) {
 	host, path, _ := strings.Cut(e.issuer(), "/")
 	residency, found := strings.CutPrefix(host, "token.actions.")
-	issuer := policy.Issuer{Enterprise: path}
+	issuer := generate.Issuer{Enterprise: path}
 	switch {
 	case path == "_services/token":
-		issuer = policy.Issuer{GHES: host}
+		issuer = generate.Issuer{GHES: host}
 	case found && strings.HasSuffix(residency, ".ghe.com"):
 		issuer.GHECom = strings.TrimSuffix(residency, ".ghe.com")
 	}
@@ -70,9 +71,9 @@ func (e explainer) hubTrust() Snippet {
 	if !standard || !known {
 		return Snippet{}
 	}
-	trust := policy.HubTrust{
+	trust := generate.HubTrust{
 		Partition: e.Hub.Partition, AccountID: e.Hub.AccountID, Issuer: issuer, Audience: e.Audience,
-		Repositories: []policy.Repository{s.repository}, Form: policy.Form(e.Claims.Form()), PullRequest: s.context == "pull_request",
+		Repositories: []generate.Repository{s.repository}, Form: generate.SubjectForm(e.Claims.Form()), PullRequest: s.context == "pull_request",
 	}
 	switch s.context {
 	case "environment":
@@ -85,13 +86,13 @@ func (e explainer) hubTrust() Snippet {
 
 // hubPermissions is a permission policy of the hub for this spoke.
 func (e explainer) hubPermissions() Snippet {
-	permissions := policy.HubPermissions{Spokes: []string{e.Spoke.String()}}
+	permissions := generate.HubPermissions{Spokes: []string{e.Spoke.String()}}
 	return document("permission policy of "+quoted(e.Hub.String()), permissions.Document)
 }
 
 // spokeTrust is a trust policy of the spoke that lets the hub in.
 func (e explainer) spokeTrust() Snippet {
-	return document("trust policy of "+quoted(e.Spoke.String()), policy.SpokeTrust{HubRole: e.Hub.String()}.Document)
+	return document("trust policy of "+quoted(e.Spoke.String()), generate.SpokeTrust{HubRole: e.Hub.String()}.Document)
 }
 
 // document is empty for values that IAM would not take: then there is nothing to paste.
@@ -130,8 +131,8 @@ func credentialsOf(accountID string) string { return "# with credentials of acco
 func (e explainer) simulateHub() []string {
 	words := []string{"| hubspoke-chain simulate --hub-trust - --hub-role-to-assume " + shell(e.Hub.String())}
 	words = append(words, e.subjectFlags()...)
-	if policy.CarriesClaims(e.issuer()) {
-		for _, name := range policy.ClaimNames {
+	if chain.CarriesClaims(e.issuer()) {
+		for _, name := range chain.ClaimNames {
 			if value := e.Claims.Get(name); value != "" {
 				words = append(words, "--claim "+shell(name+"="+value))
 			}
@@ -146,7 +147,7 @@ func (e explainer) subjectFlags() []string {
 	if len(e.Claims.Audience) > 0 {
 		flags = append(flags, "--audience "+shell(e.Claims.Audience[0]))
 	}
-	if e.issuer() != (policy.Issuer{}).String() {
+	if e.issuer() != (generate.Issuer{}).String() {
 		flags = append(flags, "--issuer "+shell("https://"+e.issuer()))
 	}
 	return flags

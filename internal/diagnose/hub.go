@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/idtoken"
-	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // hubRefused explains the one refusal that AWS has for a web identity, whatever the reason.
@@ -54,7 +55,7 @@ func (e explainer) notLetIn() weighed {
 		c.Title = "the trust policy of the hub role does not expect a customized subject"
 		c.Evidence = append(c.Evidence, "that is not GitHub's default: the organization or the repository has chosen the subject's claims")
 		c.Fix = e.openTo("if this job is meant to get in", Snippet{}) + "; or go back to the default subject"
-		if repository, err := policy.ParseRepository(e.Claims.Get("repository")); err == nil {
+		if repository, err := generate.ParseRepository(e.Claims.Get("repository")); err == nil {
 			c.Snippet = Snippet{"sh", "what the repository has chosen, and the way back to the default",
 				"gh api " + shell("repos/"+repository.String()+"/actions/oidc/customization/sub") + "\n" +
 					"gh api --method PUT " + shell("repos/"+repository.String()+"/actions/oidc/customization/sub") + " -F use_default=true"}
@@ -86,7 +87,7 @@ func (e explainer) otherForm() weighed {
 		return weighed{}
 	}
 	named := s.repository
-	plain := policy.Repository{Owner: named.Owner, Name: named.Name}
+	plain := generate.Repository{Owner: named.Owner, Name: named.Name}
 	if e.Claims.Form() == idtoken.Legacy {
 		return weighed{40, Cause{
 			Title: "the trust policy of the hub role names the repository with its ids, and this token's subject has none",
@@ -107,7 +108,7 @@ func (e explainer) otherForm() weighed {
 }
 
 // withIDs is the repository as an immutable subject would have it.
-func (e explainer) withIDs(r policy.Repository) string {
+func (e explainer) withIDs(r generate.Repository) string {
 	owner, id := e.Claims.Get("repository_owner_id"), e.Claims.Get("repository_id")
 	if owner == "" || id == "" {
 		owner, id = "OWNER-ID", "REPO-ID"
@@ -138,7 +139,7 @@ func (e explainer) otherClaim(reusable bool) Cause {
 		Title: "the trust policy of the hub role has a condition on another claim, and that fails",
 		Fix:   "make the condition say what the token says, or drop it; claims that AWS does not compare, event_name for example, are never there",
 	}
-	if !policy.CarriesClaims(e.issuer()) {
+	if !chain.CarriesClaims(e.issuer()) {
 		c.Evidence = []string{"of this issuer's tokens AWS compares sub, aud and amr only: a condition on any other claim fails"}
 		return c
 	}
@@ -147,7 +148,7 @@ func (e explainer) otherClaim(reusable bool) Cause {
 		c.Evidence = []string{"the job is in a reusable workflow, and job_workflow_ref names that one, not the caller's"}
 	}
 	var claims []string
-	for _, name := range policy.ClaimNames {
+	for _, name := range chain.ClaimNames {
 		if value := e.Claims.Get(name); value != "" {
 			claims = append(claims, name+" "+quoted(value))
 		}
@@ -159,14 +160,14 @@ func (e explainer) otherClaim(reusable bool) Cause {
 }
 
 func (e explainer) customAudience() bool {
-	return e.Audience != policy.DefaultAudience(e.Hub.Partition)
+	return e.Audience != chain.DefaultAudience(e.Hub.Partition)
 }
 
 func (e explainer) otherAudience() Cause {
 	return Cause{
 		Title:    "the trust policy of the hub role wants another audience than " + quoted(e.Audience),
 		Evidence: []string{"the token's audience is " + quotedList(e.Claims.Audience)},
-		Fix:      "set audience to what the policy has, or let its condition on aud have this one; the default is " + policy.DefaultAudience(e.Hub.Partition),
+		Fix:      "set audience to what the policy has, or let its condition on aud have this one; the default is " + chain.DefaultAudience(e.Hub.Partition),
 	}
 }
 
@@ -184,7 +185,7 @@ func (e explainer) identityToken() Explanation {
 	audience := Cause{
 		Title:    "the OIDC provider in account " + e.Hub.AccountID + " does not list the audience " + quoted(e.Audience),
 		Evidence: []string{"the token's audience is " + quotedList(e.Claims.Audience)},
-		Fix:      "add the audience to the provider, or ask for one that it has; the default is " + policy.DefaultAudience(e.Hub.Partition),
+		Fix:      "add the audience to the provider, or ask for one that it has; the default is " + chain.DefaultAudience(e.Hub.Partition),
 		Snippet: Snippet{"sh", "account " + e.Hub.AccountID,
 			"aws iam add-client-id-to-open-id-connect-provider" + provider + " --client-id " + shell(e.Audience)},
 	}

@@ -3,11 +3,12 @@ package lab
 import (
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // admit runs what both operations have in common once the caller is known: session policies, packed
-// size, and the decision on every action that the call amounts to, which package policy knows.
+// size, and the decision on every action that the call amounts to, which package chain knows.
 func (l *Lab) admit(c *call) *apiError {
 	if refused := l.sessionPolicies(c); refused != nil {
 		return refused
@@ -34,8 +35,8 @@ func (l *Lab) admit(c *call) *apiError {
 }
 
 // policyCall is the call as policies see it.
-func (c *call) policyCall() policy.Call {
-	r := policy.Call{
+func (c *call) policyCall() chain.Call {
+	r := chain.Call{
 		Role: c.role.condition(), SessionName: c.params.sessionName, ExternalID: c.params.externalID,
 		Tags: c.effective.sent, TransitiveTagKeys: c.effective.transitive, SourceIdentity: c.effective.sourceIdentity,
 		Time: c.now, Region: c.region, SourceIP: c.sourceIP(), UserAgent: c.request.UserAgent(),
@@ -43,14 +44,14 @@ func (c *call) policyCall() policy.Call {
 	if c.caller != nil {
 		r.Caller = &c.caller.RoleSession
 	} else {
-		r.Token = &policy.Token{Issuer: c.provider.issuer, Provider: c.provider.arn, Claims: c.webToken.claims}
+		r.Token = &chain.Token{Issuer: c.provider.issuer, Provider: c.provider.arn, Claims: c.webToken.claims}
 	}
 	return r
 }
 
 // condition is the role as conditions see it.
-func (r *role) condition() policy.Role {
-	return policy.Role{ARN: r.arn, ID: r.id, Tags: r.tags, Organization: r.account.organization}
+func (r *role) condition() chain.Role {
+	return chain.Role{ARN: r.arn, ID: r.id, Tags: r.tags, Organization: r.account.organization}
 }
 
 // denied words a refusal of a signed call as AWS does, by the side that refused (IAM User Guide,

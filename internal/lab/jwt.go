@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/chain"
 )
 
 // signingKey is the issuer's key with the certificate that GitHub's key set carries too.
@@ -83,7 +83,7 @@ func (k *signingKey) sign(claims map[string]any) (string, error) {
 // token is a JWT taken apart, not verified.
 type token struct {
 	alg, kid  string
-	claims    policy.Claims
+	claims    chain.Claims
 	signed    string // header and payload as they came
 	signature []byte
 }

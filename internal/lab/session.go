@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // session is a role's session with its credentials.
 type session struct {
-	policy.RoleSession
+	chain.RoleSession
 	role                       *role
 	accessKeyID, secret, token string
 	expires                    time.Time

@@ -3,13 +3,13 @@ package lab
 import (
 	"regexp"
 
-	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/chain"
 )
 
 // Tags are the policies' own, since conditions look at them.
 type (
-	tag  = policy.Tag
-	tags = policy.Tags
+	tag  = chain.Tag
+	tags = chain.Tags
 )
 
 var (

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
@@ -90,9 +91,9 @@ func (d *document) lintAbsent(s policy.Statement, c policy.Condition, providers 
 		return false // of a provider that nothing is known about here
 	case issuer != "" && slices.Contains([]string{"sub", "aud", "amr", "oaud"}, claim):
 		return false
-	case issuer != "" && (!slices.Contains(policy.ClaimNames, claim) || !policy.CarriesClaims(issuer)):
-		name, why = "claim-not-carried", "AWS makes condition keys of "+strings.Join(policy.ClaimNames, ", ")+", sub, aud and amr only"
-		if !policy.CarriesClaims(issuer) {
+	case issuer != "" && (!slices.Contains(chain.ClaimNames, claim) || !chain.CarriesClaims(issuer)):
+		name, why = "claim-not-carried", "AWS makes condition keys of "+strings.Join(chain.ClaimNames, ", ")+", sub, aud and amr only"
+		if !chain.CarriesClaims(issuer) {
 			why = "of this issuer's tokens AWS makes condition keys of sub, aud and amr only"
 		}
 	case issuer != "" && !web && chained:

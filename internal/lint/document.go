@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -157,14 +158,14 @@ func (d *document) lintPartitions() {
 					continue
 				}
 				for _, v := range c.Values {
-					other := policy.DefaultAudience("aws-cn")
+					other := chain.DefaultAudience("aws-cn")
 					if own == "aws-cn" {
-						other = policy.DefaultAudience("aws")
+						other = chain.DefaultAudience("aws")
 					}
 					if v.Text == other {
 						d.add("partition-mismatch", v.Position, finding{severity: Warning, message: fmt.Sprintf(
 							"the audience %s is not the one that tokens are minted for in the partition %s, which is %s unless the input audience says otherwise",
-							quote(v.Text), own, quote(policy.DefaultAudience(own)))})
+							quote(v.Text), own, quote(chain.DefaultAudience(own)))})
 					}
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -24,7 +25,7 @@ const (
 // isGitHub tells whether an issuer is one of GitHub's: github.com, an enterprise's path below it, data
 // residency, or a GitHub Enterprise Server (GitHub Docs, "OpenID Connect reference").
 func isGitHub(issuer string) bool {
-	return shared(issuer) || policy.CarriesClaims(issuer) || strings.HasSuffix(issuer, ghesEnd) ||
+	return shared(issuer) || chain.CarriesClaims(issuer) || strings.HasSuffix(issuer, ghesEnd) ||
 		strings.HasPrefix(issuer, "token.actions.") && strings.Contains(issuer, ".ghe.com/")
 }
 

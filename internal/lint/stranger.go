@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -136,9 +137,9 @@ func (g *gate) admit(s subject, crossed crossing, c policy.Condition, value poli
 	if claims == nil {
 		return nil
 	}
-	call := policy.Call{
-		Token:       &policy.Token{Issuer: g.issuer, Provider: g.provider, Claims: claims},
-		Role:        policy.Role{ARN: g.role},
+	call := chain.Call{
+		Token:       &chain.Token{Issuer: g.issuer, Provider: g.provider, Claims: claims},
+		Role:        chain.Role{ARN: g.role},
 		SessionName: g.wanted("sts:RoleSessionName", "x1"),
 		Region:      g.wanted("aws:RequestedRegion", "us-east-1"),
 		// When the call is made is not known here, so the request has no time, and a policy that asks for one
@@ -180,7 +181,7 @@ func (g *gate) denies(ctx policy.Context) []policy.Statement {
 
 // claims are those that a stranger's token has: what the subject says, what its job can choose so that it
 // satisfies the policy, and ids and names of its own. It is nil when no stranger can have the subject.
-func (g *gate) claims(s subject, crossed crossing) policy.Claims {
+func (g *gate) claims(s subject, crossed crossing) chain.Claims {
 	owner, repo := s.owner.of(s.text), s.repo.of(s.text)
 	if owner == "" {
 		owner, repo = "evil", "x"
@@ -213,8 +214,8 @@ func (g *gate) claims(s subject, crossed crossing) policy.Claims {
 	if s.pullRequest {
 		ref = of("ref", "refs/pull/1/merge")
 	}
-	claims := policy.Claims{
-		"sub": s.text, "aud": g.wanted(g.issuer+":aud", policy.DefaultAudience(partition(g.provider))),
+	claims := chain.Claims{
+		"sub": s.text, "aud": g.wanted(g.issuer+":aud", chain.DefaultAudience(partition(g.provider))),
 		"repository": repository, "repository_id": repoID, "repository_owner_id": ownerID, "ref": ref,
 		"actor": own("actor", crossesContext, owner), "actor_id": own("actor_id", crossesContext, "55555555"),
 		"workflow":         of("workflow", g.wanted(g.issuer+":workflow", "deploy")),

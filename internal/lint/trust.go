@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
@@ -285,7 +286,7 @@ func (g *gate) lintAudience() {
 		}
 	}
 	unknown := slices.DeleteFunc(slices.Clone(audiences), func(a string) bool {
-		return a == policy.DefaultAudience("aws") || a == policy.DefaultAudience("aws-cn")
+		return a == chain.DefaultAudience("aws") || a == chain.DefaultAudience("aws-cn")
 	})
 	switch {
 	case len(audiences) == 0:

@@ -79,7 +79,7 @@ func Authorize(r Request, p Policies) Verdict {
 	session := ask(Session, p.Session...)
 
 	least := trust.grant
-	if own && account(r.Resource) != r.Caller.Account {
+	if own && Account(r.Resource) != r.Caller.Account {
 		least = grantAccount
 	}
 	sides := []side{

@@ -5,7 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
 // quotas are the sizes that AWS allows, in characters. IAM leaves white space out of the count ("IAM and AWS
@@ -24,6 +25,17 @@ var quotas = map[Kind]struct {
 	Boundary: {6144, false, "Cannot exceed quota for PolicySize: 6144"},
 	SCP:      {10240, true, "the policy has more than 10240 characters"},
 	Session:  {2048, true, "the policy has more than 2048 characters"},
+}
+
+// MaxSize returns AWS's limit for a document of the kind, in characters as Size counts them.
+func MaxSize(kind Kind) int { return quotas[kind].characters }
+
+// Size returns how many characters of the document AWS counts for the kind.
+func (d *Document) Size(kind Kind) int {
+	if quotas[kind].whole {
+		return d.characters
+	}
+	return d.size
 }
 
 // CheckError is a document that reads as a policy and that IAM refuses at the place where it is to be
@@ -45,12 +57,8 @@ func refuse(at Position, format string, args ...any) error {
 // only a trust policy needs it. Whether the principals exist is for the caller to find out. Its errors are
 // *CheckError.
 func (d *Document) Check(kind Kind, roleARN string) error {
-	quota, size := quotas[kind], d.size
-	if quota.whole {
-		size = d.characters
-	}
-	if size > quota.characters {
-		return refuse(Position{1, 1}, "%s", quota.message)
+	if d.Size(kind) > MaxSize(kind) {
+		return refuse(Position{1, 1}, "%s", quotas[kind].message)
 	}
 	seen := map[string]bool{}
 	for _, s := range d.Statements {
@@ -81,8 +89,8 @@ func (d *Document) Check(kind Kind, roleARN string) error {
 }
 
 var (
-	alphanumeric = lazily(`^[0-9A-Za-z]*$`)
-	vendor       = lazily(`^[0-9A-Za-z.-]+$`)
+	alphanumeric = pattern.Lazy(`^[0-9A-Za-z]*$`)
+	vendor       = pattern.Lazy(`^[0-9A-Za-z.-]+$`)
 )
 
 func (s Statement) checkActions() error {
@@ -184,13 +192,13 @@ func (s Statement) checkTrust(roleARN string) error {
 }
 
 var (
-	accountID = lazily(`^[0-9]{12}$`)
-	uniqueID  = lazily(`^A(ROA|IDA)[A-Z0-9]{12,}$`)
-	domain    = lazily(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
+	accountID = pattern.Lazy(`^[0-9]{12}$`)
+	uniqueID  = pattern.Lazy(`^A(ROA|IDA)[A-Z0-9]{12,}$`)
+	domain    = pattern.Lazy(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 	// The names are IAM's: [\w+=,.@-], behind a path of printable characters. No wildcard fits.
-	iamPrincipal = lazily(`^arn:([a-z-]+):iam::[0-9]{12}:(root|(role|user)/([!-)+->@-~]+/)*[\w+=,.@-]{1,64})$`)
-	stsPrincipal = lazily(`^arn:([a-z-]+):sts::[0-9]{12}:(assumed-role/[\w+=,.@-]{1,64}|federated-user)/[\w+=,.@-]{2,64}$`)
-	provider     = lazily(`^arn:([a-z-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/[^*?\s]+$`)
+	iamPrincipal = pattern.Lazy(`^arn:([a-z-]+):iam::[0-9]{12}:(root|(role|user)/([!-)+->@-~]+/)*[\w+=,.@-]{1,64})$`)
+	stsPrincipal = pattern.Lazy(`^arn:([a-z-]+):sts::[0-9]{12}:(assumed-role/[\w+=,.@-]{1,64}|federated-user)/[\w+=,.@-]{2,64}$`)
+	provider     = pattern.Lazy(`^arn:([a-z-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/[^*?\s]+$`)
 )
 
 // valid tells whether a trust policy may name the principal: "AWS JSON policy elements: Principal". A
@@ -198,7 +206,7 @@ var (
 func (p Principal) valid(roleARN string) bool {
 	in := func(form *regexp.Regexp) bool {
 		m := form.FindStringSubmatch(p.Text)
-		return m != nil && m[1] == partition(roleARN)
+		return m != nil && m[1] == Partition(roleARN)
 	}
 	switch p.Type.Text {
 	case "*":
@@ -227,7 +235,7 @@ func (s Statement) checkSubject() error {
 	}
 	for _, p := range s.Principals {
 		_, issuer, found := strings.Cut(p.Text, ":oidc-provider/")
-		if !found || issuer != github && !strings.HasPrefix(issuer, github+"/") {
+		if !found || issuer != GitHubIssuer && !strings.HasPrefix(issuer, GitHubIssuer+"/") {
 			continue
 		}
 		narrows := func(c Condition) bool {
@@ -243,10 +251,5 @@ func (s Statement) checkSubject() error {
 	return nil
 }
 
-const github = "token.actions.githubusercontent.com"
-
-// lazily compiles an expression when it is first used. The program that carries this package starts for
-// a step of seconds and mostly needs none of them, and all together cost it milliseconds.
-func lazily(expression string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
-}
+// GitHubIssuer is the issuer of github.com's tokens as IAM writes it, without https://.
+const GitHubIssuer = "token.actions.githubusercontent.com"

@@ -13,7 +13,7 @@ import (
 // comparison is what an operator does with one value of the document and one of the request. All of it is
 // from "IAM JSON policy elements: Condition operators" in the IAM User Guide.
 type comparison struct {
-	match     func(want pattern, got string) bool
+	match     func(want glob, got string) bool
 	negated   bool
 	variables bool              // policy variables are replaced in the document's values
 	valid     func(string) bool // form of the document's values; nil: any
@@ -25,13 +25,13 @@ var comparisons = map[string]comparison{
 	"StringNotEquals":           {match: equal, variables: true, negated: true},
 	"StringEqualsIgnoreCase":    {match: equalFold, variables: true},
 	"StringNotEqualsIgnoreCase": {match: equalFold, variables: true, negated: true},
-	"StringLike":                {match: pattern.match, variables: true},
-	"StringNotLike":             {match: pattern.match, variables: true, negated: true},
+	"StringLike":                {match: glob.match, variables: true},
+	"StringNotLike":             {match: glob.match, variables: true, negated: true},
 	// "ArnEquals and ArnLike behave identically": wildcards work in both.
-	"ArnEquals":    {match: pattern.matchARN, variables: true},
-	"ArnLike":      {match: pattern.matchARN, variables: true},
-	"ArnNotEquals": {match: pattern.matchARN, variables: true, negated: true},
-	"ArnNotLike":   {match: pattern.matchARN, variables: true, negated: true},
+	"ArnEquals":    {match: glob.matchARN, variables: true},
+	"ArnLike":      {match: glob.matchARN, variables: true},
+	"ArnNotEquals": {match: glob.matchARN, variables: true, negated: true},
+	"ArnNotLike":   {match: glob.matchARN, variables: true, negated: true},
 
 	"Bool":         {match: equal, variables: true, valid: isBool, form: "true or false"},
 	"BinaryEquals": {match: equalBinary, valid: isBinary, form: "base64"},
@@ -92,7 +92,7 @@ func parseOperator(name string) (operator, bool) {
 // met tells whether a request meets the condition, and the document's values as they were compared.
 func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 	o, known := parseOperator(c.Operator.Text)
-	var patterns []pattern
+	var patterns []glob
 	resolved := true
 	for _, v := range c.Values {
 		p, ok := compile(v.Text, ctx, variables && o.variables)
@@ -131,7 +131,7 @@ func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 		return false, want
 	}
 	holds := func(v string) bool {
-		return slices.ContainsFunc(patterns, func(p pattern) bool { return o.match(p, v) }) != o.negated
+		return slices.ContainsFunc(patterns, func(p glob) bool { return o.match(p, v) }) != o.negated
 	}
 	// Without a quantifier, one match suffices among several values, and a negated operator wants none.
 	if o.quantifier == forAny || o.quantifier == plain && !o.negated {
@@ -140,15 +140,15 @@ func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 	return !slices.ContainsFunc(got, func(v string) bool { return !holds(v) }), want
 }
 
-func equal(want pattern, got string) bool     { return want.String() == got }
-func equalFold(want pattern, got string) bool { return strings.EqualFold(want.String(), got) }
+func equal(want glob, got string) bool     { return want.String() == got }
+func equalFold(want glob, got string) bool { return strings.EqualFold(want.String(), got) }
 
 // isBool lets a policy variable through, which Bool may have and Null may not.
 func isBool(s string) bool { return isNull(s) || strings.Contains(s, "${") }
 func isNull(s string) bool { return s == "true" || s == "false" }
 
 // equalBinary compares the request's bytes with the document's base64.
-func equalBinary(want pattern, got string) bool {
+func equalBinary(want glob, got string) bool {
 	b, err := base64.StdEncoding.DecodeString(want.String())
 	return err == nil && string(b) == got
 }
@@ -158,7 +158,7 @@ func isBinary(s string) bool {
 	return err == nil
 }
 
-func inPrefix(want pattern, got string) bool {
+func inPrefix(want glob, got string) bool {
 	prefix, ok := parsePrefix(want.String())
 	address, err := netip.ParseAddr(got)
 	return ok && err == nil && prefix.Contains(address.Unmap())
@@ -183,7 +183,7 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 }
 
 func numeric(negated bool, hold func(int) bool) comparison {
-	return comparison{negated: negated, form: "a number", match: func(want pattern, got string) bool {
+	return comparison{negated: negated, form: "a number", match: func(want glob, got string) bool {
 		w, wok := parseNumber(want.String())
 		g, gok := parseNumber(got)
 		return wok && gok && hold(g.Cmp(w))
@@ -204,7 +204,7 @@ func parseNumber(s string) (*big.Rat, bool) {
 
 func date(negated bool, hold func(int) bool) comparison {
 	const form = "a date (ISO 8601, or seconds since 1970)"
-	return comparison{negated: negated, form: form, match: func(want pattern, got string) bool {
+	return comparison{negated: negated, form: form, match: func(want glob, got string) bool {
 		w, wok := parseDate(want.String())
 		g, gok := parseDate(got)
 		return wok && gok && hold(g.Compare(w))

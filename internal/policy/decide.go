@@ -120,17 +120,17 @@ func (p Principal) names(caller Caller) grant {
 	// one that was trusted, and the policy then shows the id.
 	case p.Text == caller.RoleARN, p.Text == caller.RoleID:
 		return grantRole
-	case p.Text == caller.Account, p.Text == "arn:"+partition(caller.RoleARN)+":iam::"+caller.Account+":root":
+	case p.Text == caller.Account, p.Text == "arn:"+Partition(caller.RoleARN)+":iam::"+caller.Account+":root":
 		return grantAccount
 	}
 	return grantNone
 }
 
-// partition is the second field of an ARN.
-func partition(arn string) string { return arnField(arn, 1) }
+// Partition returns the partition of an ARN, or "" if arn is not one.
+func Partition(arn string) string { return arnField(arn, 1) }
 
-// account is the fifth field of an ARN.
-func account(arn string) string { return arnField(arn, 4) }
+// Account returns the account ID of an ARN, or "" if it has none.
+func Account(arn string) string { return arnField(arn, 4) }
 
 func arnField(arn string, i int) string {
 	fields := strings.SplitN(arn, ":", 6)

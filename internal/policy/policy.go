@@ -1,6 +1,6 @@
-// Package policy reads IAM policy documents and decides a request with them, as IAM does. It knows
-// documents, requests and context keys; which keys a call has, and what a role's policies are, is
-// for the caller to say. It asks nobody and has no state.
+// Package policy parses IAM policy documents and evaluates requests with them, as IAM does. Which condition keys a
+// call to STS has is left to package chain, and which policies a role has to the caller. It works offline and has no
+// state.
 package policy
 
 // Effect is what a statement, or a decision, does.

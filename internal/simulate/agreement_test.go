@@ -1,4 +1,4 @@
-package main
+package simulate
 
 import (
 	"context"
@@ -37,8 +37,8 @@ const (
 }`
 )
 
-// TestAgreement makes worlds of random policies and has both simulate and the lab's STS, over HTTP, decide
-// random requests in each: the verdicts, and the action that is named in a refusal, must be the same.
+// TestAgreement generates worlds of random policies. The simulation and the lab's STS, over HTTP, decide random
+// requests in each: the verdicts, and the action that a refusal names, must be the same.
 func TestAgreement(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -84,39 +84,39 @@ func agree(t *testing.T, l *lab.Lab, url string, g generator, files fstest.MapFS
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := g.flags()
-	reader := &fileReader{read: map[string][]byte{}}
+	in := g.input()
+	reader := &Files{data: map[string][]byte{}}
 	for name, file := range files {
-		reader.read[name] = file.Data
+		reader.data[name] = file.Data
 	}
-	if reader.read["claims.json"], err = payload(token); err != nil {
+	if reader.data["claims.json"], err = payload(token); err != nil {
 		t.Fatal(err)
 	}
-	simulated, err := x.simulate(reader)
+	simulated, err := Run(in, reader)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, shown(files))
 	}
-	w, err := x.read(reader)
+	s, err := in.read(reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := asked(t, url, token, x, w)
+	got := asked(t, url, token, in, s)
 	want := "allowed"
-	for _, h := range simulated.Hops {
-		for _, a := range h.Actions {
+	for _, c := range simulated.Calls {
+		for _, a := range c.Actions {
 			if want == "allowed" && !a.Allowed {
-				want = h.Hop + ": " + a.Action
+				want = c.Name + ": " + a.Action
 			}
 		}
 	}
 	if got != want || simulated.Allowed != (want == "allowed") {
-		return got, fmt.Sprintf("simulate says %s, and STS %s; claims %s, flags %+v\n%s", want, got, reader.read["claims.json"], x, simulated.text())
+		return got, fmt.Sprintf("simulate says %s, and STS %s; claims %s, input %+v\n%s", want, got, reader.data["claims.json"], in, simulated.Text())
 	}
 	return got, ""
 }
 
 // asked walks the hop at STS as the action does: "allowed", or the action that was refused.
-func asked(t *testing.T, url, token string, x simulateFlags, w *world) string {
+func asked(t *testing.T, url, token string, in Input, s *scenario) string {
 	t.Helper()
 	narrow, err := action.HubPolicy(agreeSpoke)
 	if err != nil {
@@ -124,7 +124,7 @@ func asked(t *testing.T, url, token string, x simulateFlags, w *world) string {
 	}
 	options := sts.Options{Region: "us-east-1", BaseEndpoint: &url, Retryer: aws.NopRetryer{}}
 	hub, err := sts.New(options).AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: aws.String(agreeHub), RoleSessionName: &w.name, WebIdentityToken: &token, Policy: &narrow,
+		RoleArn: aws.String(agreeHub), RoleSessionName: &s.sessionName, WebIdentityToken: &token, Policy: &narrow,
 	})
 	if err != nil {
 		return "hub: " + refusedAction(t, err)
@@ -133,17 +133,17 @@ func asked(t *testing.T, url, token string, x simulateFlags, w *world) string {
 		c := hub.Credentials
 		return aws.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken}, nil
 	})
-	in := &sts.AssumeRoleInput{RoleArn: aws.String(agreeSpoke), RoleSessionName: &w.name, TransitiveTagKeys: w.transitive}
-	for _, tag := range w.tags {
-		in.Tags = append(in.Tags, types.Tag{Key: aws.String(tag.Key), Value: aws.String(tag.Value)})
+	call := &sts.AssumeRoleInput{RoleArn: aws.String(agreeSpoke), RoleSessionName: &s.sessionName, TransitiveTagKeys: in.TransitiveTagKeys}
+	for _, tag := range s.tags {
+		call.Tags = append(call.Tags, types.Tag{Key: aws.String(tag.Key), Value: aws.String(tag.Value)})
 	}
-	if x.externalID != "" {
-		in.ExternalId = &x.externalID
+	if in.ExternalID != "" {
+		call.ExternalId = &in.ExternalID
 	}
-	if x.sourceIdentity != "" {
-		in.SourceIdentity = &x.sourceIdentity
+	if in.SourceIdentity != "" {
+		call.SourceIdentity = &in.SourceIdentity
 	}
-	if _, err := sts.New(options).AssumeRole(t.Context(), in); err != nil {
+	if _, err := sts.New(options).AssumeRole(t.Context(), call); err != nil {
 		return "spoke: " + refusedAction(t, err)
 	}
 	return "allowed"
@@ -205,22 +205,22 @@ func (g generator) claims() map[string]any {
 	return claims
 }
 
-func (g generator) flags() simulateFlags {
-	x := simulateFlags{
-		hubTrust: "hub.json", spokeTrust: "spoke.json", boundary: "boundary.json", scps: []string{"scp.json"},
-		hubPermissions: []string{"permissions.json", "more.json"},
-		hubRole:        agreeHub, spokeRole: agreeSpoke, claimsFile: "claims.json", skipTagging: g.chance(30),
-		sessionName: g.one("one", "two"), externalID: g.one("", "right", "wrong"), sourceIdentity: g.one("", "octocat"),
+func (g generator) input() Input {
+	in := Input{
+		HubTrust: "hub.json", SpokeTrust: "spoke.json", Boundary: "boundary.json", SCPs: []string{"scp.json"},
+		HubPermissions: []string{"permissions.json", "more.json"},
+		HubRole:        agreeHub, SpokeRole: agreeSpoke, ClaimsFile: "claims.json", SkipTagging: g.chance(30),
+		SessionName: g.one("one", "two"), ExternalID: g.one("", "right", "wrong"), SourceIdentity: g.one("", "octocat"),
 	}
-	if !x.skipTagging {
+	if !in.SkipTagging {
 		if g.chance(50) {
-			x.tags = []string{"Team=" + g.one("red", "blue")}
+			in.Tags = []string{"Team=" + g.one("red", "blue")}
 		}
 		if g.chance(30) {
-			x.transitiveTagKeys = []string{g.one("Repository", "Actor")}
+			in.TransitiveTagKeys = []string{g.one("Repository", "Actor")}
 		}
 	}
-	return x
+	return in
 }
 
 // files are the world and its policies.

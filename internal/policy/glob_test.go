@@ -7,7 +7,7 @@ import (
 
 // matches is the textbook definition of a wildcard pattern, by dynamic programming over the prefixes of
 // both: table[i][j] tells whether the first i tokens match the first j characters.
-func matches(p pattern, s []rune) bool {
+func matches(p glob, s []rune) bool {
 	table := make([][]bool, len(p)+1)
 	for i := range table {
 		table[i] = make([]bool, len(s)+1)

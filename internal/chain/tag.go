@@ -1,4 +1,4 @@
-package policy
+package chain
 
 import (
 	"fmt"
@@ -8,11 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// Tags are tags of one role or session. Keys keep their case and are compared without it ("Rules for tagging
+// Tag is one tag of a role or a session.
+type Tag struct {
+	Key   string // 1 to 128 letters, digits, spaces and _.:/=+-@
+	Value string // 0 to 256 of the same
+}
+
+// Tags are the tags of one role or session. Keys keep their case and are compared without it ("Rules for tagging
 // in IAM and AWS STS", IAM User Guide).
 type Tags []Tag
 
-// Find gives the tag of a key.
+// Find returns the tag with the key.
 func (t Tags) Find(key string) (Tag, bool) {
 	i := slices.IndexFunc(t, func(x Tag) bool { return strings.EqualFold(x.Key, key) })
 	if i < 0 {
@@ -21,7 +27,7 @@ func (t Tags) Find(key string) (Tag, bool) {
 	return t[i], true
 }
 
-// With gives the tags overridden by more.
+// With returns the tags overridden by more.
 func (t Tags) With(more Tags) Tags {
 	var out Tags
 	for _, x := range t {
@@ -32,7 +38,7 @@ func (t Tags) With(more Tags) Tags {
 	return append(out, more...)
 }
 
-// Keys gives the keys in their order.
+// Keys returns the keys in their order.
 func (t Tags) Keys() []string {
 	var keys []string
 	for _, x := range t {
@@ -41,33 +47,32 @@ func (t Tags) Keys() []string {
 	return keys
 }
 
-// Problem says what IAM would not take of the tags: a form that is not a tag's, or a key that is there
-// twice. It is empty when IAM would take all.
+// Problem describes the first tag that IAM rejects, for its form or as a duplicate. It is empty if IAM accepts all.
 func (t Tags) Problem() string {
 	for i, x := range t {
 		_, twice := t[:i].Find(x.Key)
 		switch {
 		case twice:
-			return fmt.Sprintf("%q is there twice", x.Key)
+			return fmt.Sprintf("duplicate key %q", x.Key)
 		case x.Key == "" || utf8.RuneCountInString(x.Key) > 128 || strings.ContainsFunc(x.Key, notTagRune) || ofAWS(x.Key):
-			return fmt.Sprintf("%q is not a tag's key", x.Key)
+			return fmt.Sprintf("%q is not a tag key", x.Key)
 		case utf8.RuneCountInString(x.Value) > 256 || strings.ContainsFunc(x.Value, notTagRune):
-			return fmt.Sprintf("%q is not a tag's value", x.Value)
+			return fmt.Sprintf("%q is not a tag value", x.Value)
 		}
 	}
 	return ""
 }
 
-// notTagRune tells which characters AWS refuses: all but [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model of Tag.
+// notTagRune reports whether AWS rejects the character: all but [\p{L}\p{Z}\p{N}_.:/=+\-@] in the API's model of Tag.
 func notTagRune(c rune) bool {
 	return !unicode.In(c, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", c)
 }
 
 func ofAWS(s string) bool { return len(s) >= 4 && strings.EqualFold(s[:4], "aws:") }
 
-// Refusal is AWS's text for tags that one call may not send, with the code InvalidParameterValue; empty
-// when it may ("Rules for tagging" and "Chaining roles with session tags", IAM User Guide). A key that the
-// calling session has made transitive cannot be sent again, be its value the same or not.
+// Refusal returns AWS's message, with the code InvalidParameterValue, for tags that one call may not send; empty if it
+// may ("Rules for tagging" and "Chaining roles with session tags", IAM User Guide). A key that the calling session
+// has made transitive cannot be sent again, whatever its value.
 func (t Tags) Refusal(transitive []string, inherited Tags) string {
 	for i, x := range t {
 		if _, twice := t[:i].Find(x.Key); twice {

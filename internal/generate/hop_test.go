@@ -1,4 +1,4 @@
-package policy_test
+package generate_test
 
 import (
 	"fmt"
@@ -7,14 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/lint"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 // hopCase is one hub role and one spoke, with the policies that are constructed for their hop.
 type hopCase struct {
-	permissions policy.HubPermissions
-	trust       policy.SpokeTrust
+	permissions generate.HubPermissions
+	trust       generate.SpokeTrust
 	spoke       string
 	identity    *policy.Document
 	spokeTrust  *policy.Document
@@ -24,7 +26,7 @@ type hopCase struct {
 func newHopCase(t *testing.T, number uint64) hopCase {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, number))
-	partition := pick(r, policy.Partitions...)
+	partition := pick(r, generate.Partitions...)
 	role := func() string {
 		path := pick(r, "/", "/", "/deploy/", "/a*b/", "/a?b/c/", "/${aws:userid}/", "/x:y/$/", `/"\<&/`)
 		return fmt.Sprintf("arn:%s:iam::%012d:role%s%s", partition, r.Int64N(1e12), path, word(r, 20))
@@ -38,7 +40,7 @@ func newHopCase(t *testing.T, number uint64) hopCase {
 		slices.Sort(c.permissions.Spokes)
 		c.permissions.Spokes = slices.Compact(c.permissions.Spokes)
 	} else {
-		c.permissions.Tags = []policy.Tag{{Key: "hubspoke", Value: "spoke"}, {Key: "Stage", Value: "test"}, {Key: "Stage", Value: "prod"}}
+		c.permissions.Tags = []chain.Tag{{Key: "hubspoke", Value: "spoke"}, {Key: "Stage", Value: "test"}, {Key: "Stage", Value: "prod"}}
 		c.permissions.Partition = partition
 		fields := strings.SplitN(c.spoke, ":", 6)
 		if r.IntN(2) == 0 {
@@ -56,7 +58,7 @@ func newHopCase(t *testing.T, number uint64) hopCase {
 		c.trust.ExternalID = "external:" + id(r)
 	}
 	if !c.trust.SkipTags && r.IntN(3) == 0 {
-		c.trust.RequireTags = []policy.Tag{{Key: "Team", Value: "red"}, {Key: "Team", Value: "blue"}}
+		c.trust.RequireTags = []chain.Tag{{Key: "Team", Value: "red"}, {Key: "Team", Value: "blue"}}
 	}
 	read := func(kind policy.Kind, roleARN string, from interface{ Document() ([]byte, error) }) *policy.Document {
 		text, err := from.Document()
@@ -281,7 +283,7 @@ func TestConstructedLintsClean(t *testing.T) {
 	}
 	for number := uint64(0); number < policies; number += 8 {
 		c := newHubCase(t, number)
-		clean(number, c.text, nil, lint.Trust, asked(c.hub.Audience, c.hub.Form == policy.Legacy))
+		clean(number, c.text, nil, lint.Trust, asked(c.hub.Audience, c.hub.Form == generate.Legacy))
 	}
 	for number := range uint64(250) {
 		c := newHopCase(t, number)

@@ -1,4 +1,4 @@
-package policy_test
+package generate_test
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
@@ -31,9 +32,9 @@ const (
 )
 
 // hubCase is one policy: what it is constructed from, with the tokens that it is made for. The subjects
-// are computed by the lab's issuer, which knows nothing of package policy.
+// are computed by the lab's issuer, which does not use package generate.
 type hubCase struct {
-	hub      policy.HubTrust
+	hub      generate.HubTrust
 	text     []byte
 	document *policy.Document
 	jobs     []lab.Job
@@ -52,8 +53,8 @@ func newHubCase(t *testing.T, number uint64) hubCase {
 		c := hubCase{hub: randomHub(r)}
 		var err error
 		if c.text, err = c.hub.Document(); err != nil {
-			var problems policy.Problems
-			if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(problems[0].Message, "there is room for") || try > 50 {
+			var problems generate.Problems
+			if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(problems[0].Message, " fit") || try > 50 {
 				t.Fatalf("policy %d: %+v: %v", number, c.hub, err)
 			}
 			continue // too long for IAM: another one
@@ -76,7 +77,7 @@ func newHubCase(t *testing.T, number uint64) hubCase {
 func (c hubCase) allJobs() (jobs []lab.Job) {
 	forms := []string{string(c.hub.Form)}
 	switch c.hub.Form {
-	case policy.Both:
+	case generate.Both:
 		forms = []string{"immutable", "legacy"}
 	case "":
 		forms = []string{"immutable"}
@@ -123,10 +124,10 @@ func without(claims, context map[string]any) map[string]any {
 	return c
 }
 
-func randomHub(r *rand.Rand) policy.HubTrust {
-	h := policy.HubTrust{
-		Partition: policy.Partitions[r.IntN(len(policy.Partitions))], AccountID: fmt.Sprintf("%012d", r.Int64N(1e12)),
-		Form: []policy.Form{"", policy.Legacy, policy.Immutable, policy.Both}[r.IntN(4)],
+func randomHub(r *rand.Rand) generate.HubTrust {
+	h := generate.HubTrust{
+		Partition: generate.Partitions[r.IntN(len(generate.Partitions))], AccountID: fmt.Sprintf("%012d", r.Int64N(1e12)),
+		Form: []generate.SubjectForm{"", generate.Legacy, generate.Immutable, generate.Both}[r.IntN(4)],
 	}
 	switch r.IntN(8) {
 	case 0:
@@ -134,14 +135,14 @@ func randomHub(r *rand.Rand) policy.HubTrust {
 	case 1:
 		h.Issuer.GHECom = "octo"
 	case 2:
-		h.Issuer.GHES, h.Form = "github.example.com", []policy.Form{"", policy.Legacy}[r.IntN(2)]
+		h.Issuer.GHES, h.Form = "github.example.com", []generate.SubjectForm{"", generate.Legacy}[r.IntN(2)]
 	}
 	if r.IntN(3) == 0 {
 		h.Audience = pick(r, "https://github.com/octo-org", "octo", "sts.amazonaws.com")
 	}
 	owner, ownerID := word(r, 20), id(r)
 	for i := range 1 + r.IntN(2) {
-		h.Repositories = append(h.Repositories, policy.Repository{
+		h.Repositories = append(h.Repositories, generate.Repository{
 			Owner: owner, Name: word(r, 20) + pick(r, "", ".js", "_", "-1") + strings.Repeat("z", i), OwnerID: ownerID, ID: id(r),
 		})
 	}
@@ -160,11 +161,11 @@ func randomHub(r *rand.Rand) policy.HubTrust {
 	h.Environments, h.Refs = unique(h.Environments), unique(h.Refs)
 	if h.Issuer.GHES == "" && r.IntN(3) == 0 {
 		h.Claims = append(h.Claims, pick(r,
-			policy.Claim{Name: "actor", Value: "octocat"},
-			policy.Claim{Name: "job_workflow_ref", Value: "octo-org/w/.github/workflows/d.yml@refs/heads/main"},
-			policy.Claim{Name: "environment", Value: "production"},
-			policy.Claim{Name: "workflow", Value: "deploy"},
-			policy.Claim{Name: "enterprise_id", Value: "77"},
+			generate.Claim{Name: "actor", Value: "octocat"},
+			generate.Claim{Name: "job_workflow_ref", Value: "octo-org/w/.github/workflows/d.yml@refs/heads/main"},
+			generate.Claim{Name: "environment", Value: "production"},
+			generate.Claim{Name: "workflow", Value: "deploy"},
+			generate.Claim{Name: "enterprise_id", Value: "77"},
 		))
 	}
 	return h

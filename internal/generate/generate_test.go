@@ -1,4 +1,4 @@
-package policy
+package generate
 
 import (
 	"encoding/json"
@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/chain"
+	"github.com/org/hubspoke-chain/internal/policy"
 )
 
 var octo = Repository{"octo-org", "octo-repo", "1234567", "89012345"}
@@ -38,7 +41,7 @@ func hubDocument(issuer, sid, equals string) string {
 
 type constructor interface{ Document() ([]byte, error) }
 
-func TestConstruct(t *testing.T) {
+func TestDocument(t *testing.T) {
 	t.Parallel()
 	const one = "DeployJobsOfOneRepository"
 	tests := map[string]struct {
@@ -46,7 +49,7 @@ func TestConstruct(t *testing.T) {
 		want string
 	}{
 		"hub, a ref": {HubTrust{AccountID: "123456789012", Repositories: []Repository{octo}, Refs: []string{"refs/heads/main"}},
-			hubDocument(github, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+			hubDocument(policy.GitHubIssuer, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
           "token.actions.githubusercontent.com:sub": "repo:octo-org@1234567/octo-repo@89012345:ref:refs/heads/main"`)},
 		"hub, all of it": {HubTrust{AccountID: "123456789012", Audience: "https://example.com/<a>&b", Form: Both, PullRequest: true,
 			Issuer:       Issuer{Enterprise: "octo-inc"},
@@ -54,7 +57,7 @@ func TestConstruct(t *testing.T) {
 			Environments: []string{"Production:V1"}, Refs: []string{"refs/tags/v1"},
 			Claims: []Claim{{"repository_id", "89012345"}, {"actor", "octocat"}, {"actor", "dependabot[bot]"},
 				{"job_workflow_ref", "octo-org/w/.github/workflows/d.yml@refs/heads/a@b"}}},
-			hubDocument(github+"/octo-inc", "DeployJobsOfSeveralRepositories", `          "token.actions.githubusercontent.com/octo-inc:actor": [
+			hubDocument(policy.GitHubIssuer+"/octo-inc", "DeployJobsOfSeveralRepositories", `          "token.actions.githubusercontent.com/octo-inc:actor": [
             "octocat",
             "dependabot[bot]"
           ],
@@ -76,7 +79,7 @@ func TestConstruct(t *testing.T) {
             "repo:octo-org/b.c:pull_request"
           ]`)},
 		"hub, legacy in spite of the ids": {HubTrust{AccountID: "123456789012", Form: Legacy, Repositories: []Repository{octo}, PullRequest: true},
-			hubDocument(github, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+			hubDocument(policy.GitHubIssuer, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
           "token.actions.githubusercontent.com:sub": "repo:octo-org/octo-repo:pull_request"`)},
 		"hub, data residency": {HubTrust{AccountID: "123456789012", Issuer: Issuer{GHECom: "octo"}, Repositories: []Repository{octo},
 			Environments: []string{"Größe <1> & \"2\""}, Claims: []Claim{{"environment", "Größe <1> & \"2\""}}},
@@ -95,7 +98,7 @@ func TestConstruct(t *testing.T) {
             "repo:octo_inc/_:environment:p q"
           ]`)},
 		"hub, China": {HubTrust{Partition: "aws-cn", AccountID: "123456789012", Repositories: []Repository{octo}, PullRequest: true},
-			strings.ReplaceAll(hubDocument(github, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com.cn",
+			strings.ReplaceAll(hubDocument(policy.GitHubIssuer, one, `          "token.actions.githubusercontent.com:aud": "sts.amazonaws.com.cn",
           "token.actions.githubusercontent.com:sub": "repo:octo-org@1234567/octo-repo@89012345:pull_request"`), "arn:aws:", "arn:aws-cn:")},
 
 		"permissions, a role with a path": {HubPermissions{Spokes: []string{"arn:aws-us-gov:iam::222222222222:role/a*b/$?/{x}/spoke"}, SkipSourceIdentity: true}, `{
@@ -113,7 +116,7 @@ func TestConstruct(t *testing.T) {
   ]
 }
 `},
-		"permissions, a tag": {HubPermissions{Tags: []Tag{{"hubspoke", "spoke"}}, SkipTags: true, SkipSourceIdentity: true}, `{
+		"permissions, a tag": {HubPermissions{Tags: []chain.Tag{{Key: "hubspoke", Value: "spoke"}}, SkipTags: true, SkipSourceIdentity: true}, `{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -130,7 +133,7 @@ func TestConstruct(t *testing.T) {
   ]
 }
 `},
-		"permissions, tags in accounts": {HubPermissions{Tags: []Tag{{"stage", "test"}, {"hub", ""}, {"stage", "prod"}}, Partition: "aws-cn",
+		"permissions, tags in accounts": {HubPermissions{Tags: []chain.Tag{{Key: "stage", Value: "test"}, {Key: "hub", Value: ""}, {Key: "stage", Value: "prod"}}, Partition: "aws-cn",
 			AccountIDs: []string{"333333333333", "222222222222"}, Path: "/de*ploy/"}, `{
   "Version": "2012-10-17",
   "Statement": [
@@ -187,7 +190,7 @@ func TestConstruct(t *testing.T) {
 }
 `},
 		"spoke, external id and tags": {SpokeTrust{HubRole: hubRole, ExternalID: "secret:1", Issuer: Issuer{GHES: "ghe.example.com"}, Audience: "x",
-			Subjects: []string{"repo:octo-org/octo-repo:pull_request"}, RequireTags: []Tag{{"Team", "red"}, {"Team", "blue"}}}, `{
+			Subjects: []string{"repo:octo-org/octo-repo:pull_request"}, RequireTags: []chain.Tag{{Key: "Team", Value: "red"}, {Key: "Team", Value: "blue"}}}, `{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -266,7 +269,7 @@ func TestConstruct(t *testing.T) {
 	}
 }
 
-func TestConstructProblems(t *testing.T) {
+func TestProblems(t *testing.T) {
 	t.Parallel()
 	hub := func(change func(*HubTrust)) HubTrust {
 		h := HubTrust{AccountID: "123456789012", Repositories: []Repository{octo}, Environments: []string{"e"}}
@@ -285,11 +288,11 @@ func TestConstructProblems(t *testing.T) {
 		change(&s)
 		return s
 	}
-	tag := func(tags ...Tag) HubPermissions { return HubPermissions{Tags: tags} }
+	tag := func(tags ...chain.Tag) HubPermissions { return HubPermissions{Tags: tags} }
 	const refForm = " is not the full name of a branch or tag, refs/heads/NAME or refs/tags/NAME"
 	const tagWords = " is not KEY=VALUE with a key of 1 to 128 and a value of up to 256 letters, digits, spaces and _.:/=+-@"
-	const wildcard = ": no wildcard or variable is written, values are compared exactly"
-	const control = " has a control character or one above U+00FF, which IAM does not take in a policy"
+	const wildcard = ": values are compared exactly, without wildcards and variables"
+	const control = " contains a control character or one above U+00FF, which IAM rejects in a policy"
 	const workflow = " is not OWNER/REPO/.github/workflows/FILE.yml@REF, where REF is the full name of a branch or tag, or a commit"
 	e255, many := strings.Repeat("é", 255), make([]string, 40)
 	for i := range many {
@@ -309,121 +312,121 @@ func TestConstructProblems(t *testing.T) {
 			"environment: is missing: give at least one environment, or a ref, or pull-request"},
 		"hub, several problems": {HubTrust{Partition: "aws-eu", AccountID: "12345", Repositories: []Repository{octo, octo}, Environments: []string{"a", "b", "a"},
 			Refs: []string{"refs/heads/a", "refs/heads/a"}, Claims: []Claim{{"ref", "refs/heads/a"}, {"ref", "refs/heads/a"}}},
-			`partition: "aws-eu" is none of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc` + "\n" +
+			`partition: "aws-eu" is not one of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc` + "\n" +
 				`hub-account-id: "12345" is not the 12 digits of an account` + "\n" +
-				`repository: "octo-org/octo-repo" is there twice` + "\n" +
-				`environment: "a" is there twice` + "\n" + `ref: "refs/heads/a" is there twice` + "\n" + `claim: "ref=refs/heads/a" is there twice`},
+				`repository: duplicate "octo-org/octo-repo"` + "\n" +
+				`environment: duplicate "a"` + "\n" + `ref: duplicate "refs/heads/a"` + "\n" + `claim: duplicate "ref=refs/heads/a"`},
 		"hub, one repository in two spellings": {hub(func(h *HubTrust) {
 			h.Repositories = []Repository{octo, {"Octo-Org", "octo-repo", "1234567", "89012345"}}
-		}), `repository: "octo-org/octo-repo" is there twice`},
+		}), `repository: duplicate "octo-org/octo-repo"`},
 
 		"audience with a space":    {hub(func(h *HubTrust) { h.Audience = "a b" }), `audience: "a b" is not 1 to 255 printable ASCII characters without a space`},
-		"audience with a wildcard": {hub(func(h *HubTrust) { h.Audience = "sts.*" }), `audience: "sts.*" has a "*"` + wildcard},
+		"audience with a wildcard": {hub(func(h *HubTrust) { h.Audience = "sts.*" }), `audience: "sts.*" contains "*"` + wildcard},
 		"ids missing": {repo(Repository{Owner: "octo-org", Name: "octo-repo", OwnerID: "1"}),
-			"form: immutable needs both ids of octo-org/octo-repo, and there is no repository-owner-id or no repository-id: " +
-				"gh api repos/octo-org/octo-repo --jq '.owner.id, .id' prints them; or choose legacy, whose subjects a stranger can have once the name is given up"},
+			"form: immutable requires repository-owner-id and repository-id of octo-org/octo-repo: run " +
+				"gh api repos/octo-org/octo-repo --jq '.owner.id, .id'; or choose legacy, which also allows whoever takes over the name later"},
 		"ids no numbers": {repo(Repository{"o", "r", "0", "*"}), `repository-owner-id: "0" is not a number` + "\n" + `repository-id: "*" is not a number`},
 		"hyphen form": {repo(Repository{"octo-org-1234567", "octo-repo-89012345", "1234567", "89012345"}),
-			`repository: "octo-org-1234567/octo-repo-89012345" has its id in its name: no subject has that form any more, write OWNER/REPO and give the ids apart`},
+			`repository: "octo-org-1234567/octo-repo-89012345" contains its ID: GitHub withdrew that form of subjects; write OWNER/REPO and give the IDs separately`},
 		"owner of two ids": {hub(func(h *HubTrust) { h.Repositories = []Repository{octo, {"Octo-Org", "other", "7654321", "1"}} }),
-			"repository: Octo-Org has the id 1234567 here and 7654321 there: an owner has one"},
+			"repository: Octo-Org has two IDs, 1234567 and 7654321: an owner has one"},
 		"owner with a wildcard": {repo(Repository{"octo-*", "r", "1", "2"}), `repository: "octo-*/r" is not OWNER/REPO by GitHub's rules for names`},
 		"owner with an id":      {repo(Repository{"o@1", "r@2", "1", "2"}), `repository: "o@1/r@2" is not OWNER/REPO by GitHub's rules for names`},
 		"repository of dots":    {repo(Repository{"o", "..", "1", "2"}), `repository: "o/.." is not OWNER/REPO by GitHub's rules for names`},
-		"unknown form":          {hub(func(h *HubTrust) { h.Form = "hyphen" }), `form: "hyphen" is none of legacy, immutable, both`},
+		"unknown form":          {hub(func(h *HubTrust) { h.Form = "hyphen" }), `form: "hyphen" is not legacy, immutable or both`},
 		"immutable on a server": {hub(func(h *HubTrust) { h.Form, h.Issuer = Both, Issuer{GHES: "a.example"} }),
-			`form: "both" is not for a GitHub Enterprise Server, whose subjects are all legacy`},
+			`form: "both" is not available: GitHub Enterprise Server has legacy subjects only`},
 
 		"environment empty":          {env(""), `environment: "" is not the name of an environment: 1 to 255 characters, no space at either end`},
 		"environment of 255":         {env(e255), ""},
 		"environment too long":       {env(e255 + "e"), `environment: "` + e255 + `e" is not the name of an environment: 1 to 255 characters, no space at either end`},
 		"environment with a space":   {env("e "), `environment: "e " is not the name of an environment: 1 to 255 characters, no space at either end`},
-		"environment with a star":    {env("prod-*"), `environment: "prod-*" has a "*"` + wildcard},
-		"environment with a mark":    {env("prod?"), `environment: "prod?" has a "?"` + wildcard},
-		"environment with a dollar":  {env("${aws:userid}"), `environment: "${aws:userid}" has a "$"` + wildcard},
+		"environment with a star":    {env("prod-*"), `environment: "prod-*" contains "*"` + wildcard},
+		"environment with a mark":    {env("prod?"), `environment: "prod?" contains "?"` + wildcard},
+		"environment with a dollar":  {env("${aws:userid}"), `environment: "${aws:userid}" contains "$"` + wildcard},
 		"environment with a newline": {env("a\nb"), `environment: "a\nb"` + control},
 		"environment beyond Latin-1": {env("生产"), `environment: "生产"` + control},
 		"environment no UTF-8":       {env("a\xffb"), `environment: "a\xffb"` + control},
 		"ref short":                  {ref("main"), `ref: "main"` + refForm},
 		"ref of a pull request":      {ref("refs/pull/1/merge"), `ref: "refs/pull/1/merge"` + refForm},
 		"ref with a wildcard":        {ref("refs/heads/*"), `ref: "refs/heads/*"` + refForm},
-		"ref with a dollar":          {ref("refs/heads/$a"), `ref: "refs/heads/$a" has a "$"` + wildcard},
+		"ref with a dollar":          {ref("refs/heads/$a"), `ref: "refs/heads/$a" contains "$"` + wildcard},
 		"ref with a colon":           {ref("refs/heads/a:b"), `ref: "refs/heads/a:b"` + refForm},
 		"ref with dots":              {ref("refs/heads/a..b"), `ref: "refs/heads/a..b"` + refForm},
 		"ref locked":                 {ref("refs/tags/a.lock/b"), `ref: "refs/tags/a.lock/b"` + refForm},
 		"ref empty":                  {ref("refs/tags/"), `ref: "refs/tags/"` + refForm},
 
-		"claim unknown": {claim("event_name", "push"), `claim: "event_name" is none of the claims that AWS compares: ` +
+		"claim unknown": {claim("event_name", "push"), `claim: "event_name" is not a claim that IAM can compare: ` +
 			"actor, actor_id, enterprise_id, environment, job_workflow_ref, ref, repository, repository_id, repository_owner_id, workflow"},
 		"claim of no number":        {claim("repository_id", "1*"), `claim: repository_id: "1*" is not a number`},
 		"claim of no login":         {claim("actor", "octo*"), `claim: actor: "octo*" is not the login of a user or app`},
 		"claim of no repository":    {claim("repository", "o@1/r@2"), `claim: repository: "o@1/r@2" is not OWNER/REPO`},
-		"claim of no environment":   {claim("environment", "*"), `claim: "*" has a "*"` + wildcard},
+		"claim of no environment":   {claim("environment", "*"), `claim: "*" contains "*"` + wildcard},
 		"claim of no ref":           {claim("ref", "main"), `claim: "main"` + refForm},
 		"claim of no workflow file": {claim("job_workflow_ref", "o/r/deploy.yml@refs/heads/main"), `claim: job_workflow_ref: "o/r/deploy.yml@refs/heads/main"` + workflow},
 		"claim of any ref":          {claim("job_workflow_ref", "o/r/.github/workflows/d.yml@*"), `claim: job_workflow_ref: "o/r/.github/workflows/d.yml@*"` + workflow},
-		"claim of any file":         {claim("job_workflow_ref", "o/r/.github/workflows/*.yml@refs/heads/main"), `claim: "o/r/.github/workflows/*.yml@refs/heads/main" has a "*"` + wildcard},
+		"claim of any file":         {claim("job_workflow_ref", "o/r/.github/workflows/*.yml@refs/heads/main"), `claim: "o/r/.github/workflows/*.yml@refs/heads/main" contains "*"` + wildcard},
 		"claim of a commit":         {claim("job_workflow_ref", "o/r/.github/workflows/d.yaml@6dcb09b5b57875f334f61aebed695e2e4193db5e"), ""},
 		"claim of no workflow":      {claim("workflow", ""), `claim: workflow: "" is not the name of a workflow`},
-		"claim of any workflow":     {claim("workflow", "d*"), `claim: "d*" has a "*"` + wildcard},
+		"claim of any workflow":     {claim("workflow", "d*"), `claim: "d*" contains "*"` + wildcard},
 		"claim on a server": {hub(func(h *HubTrust) { h.Issuer, h.Claims = Issuer{GHES: "a.example"}, []Claim{{"ref", "refs/heads/a"}} }),
-			`claim: "ref": AWS compares no claims of the issuer a.example/_services/token but sub, aud and amr`},
+			`claim: "ref": of the issuer a.example/_services/token, IAM can compare sub, aud and amr only`},
 		"claim of a slug with data residency": {hub(func(h *HubTrust) {
 			h.Issuer, h.Claims = Issuer{GHECom: "a", Enterprise: "b"}, []Claim{{"ref", "refs/heads/a"}}
 		}),
-			`claim: "ref": AWS compares no claims of the issuer token.actions.a.ghe.com/b but sub, aud and amr`},
+			`claim: "ref": of the issuer token.actions.a.ghe.com/b, IAM can compare sub, aud and amr only`},
 
 		"slug":              {issuer(Issuer{Enterprise: "a/b"}), `enterprise: "a/b" is not the slug of an enterprise: letters, digits and hyphens`},
-		"subdomain":         {issuer(Issuer{GHECom: "a.b"}), `ghe-com: "a.b" is not the SUBDOMAIN of SUBDOMAIN.ghe.com: small letters, digits and hyphens`},
-		"host with a port":  {issuer(Issuer{GHES: "a.example:8443"}), `ghes: "a.example:8443" is not a host name in small letters, without https:// and port`},
-		"host of the cloud": {issuer(Issuer{GHES: "octo.ghe.com"}), `ghes: "octo.ghe.com" is not a GitHub Enterprise Server: github.com needs no flag, SUBDOMAIN.ghe.com is ghe-com`},
-		"host and slug":     {issuer(Issuer{GHES: "a.example", Enterprise: "b"}), `ghes: goes without enterprise and ghe-com: a GitHub Enterprise Server has an issuer of its own`},
+		"subdomain":         {issuer(Issuer{GHECom: "a.b"}), `ghe-com: "a.b" is not the SUBDOMAIN of SUBDOMAIN.ghe.com: lowercase letters, digits and hyphens`},
+		"host with a port":  {issuer(Issuer{GHES: "a.example:8443"}), `ghes: "a.example:8443" is not a host name in lowercase, without https:// and port`},
+		"host of the cloud": {issuer(Issuer{GHES: "octo.ghe.com"}), `ghes: "octo.ghe.com" is not a GitHub Enterprise Server: for github.com, omit the flag; for SUBDOMAIN.ghe.com, use ghe-com`},
+		"host and slug":     {issuer(Issuer{GHES: "a.example", Enterprise: "b"}), `ghes: cannot be combined with enterprise or ghe-com: a GitHub Enterprise Server has its own issuer`},
 
 		"hub, too long": {hub(func(h *HubTrust) { h.Environments = many[:30] }),
-			"the trust policy has 2713 characters without white space, and IAM takes 2048: there is room for 21 of the 30 subjects"},
+			"the trust policy has 2713 characters without white space, and IAM's limit is 2048: 21 of the 30 subjects fit"},
 
-		"permissions, nothing": {HubPermissions{}, "role-to-assume: is missing: the ARN of a spoke, or give a role-tag that the spokes have"},
-		"permissions, both": {HubPermissions{Spokes: []string{hubRole}, Tags: []Tag{{"a", "b"}}},
-			"role-tag: goes without role-to-assume: spokes are named by their ARNs or by their tags"},
+		"permissions, nothing": {HubPermissions{}, "role-to-assume: is missing: give the ARN of a spoke, or a role-tag that the spokes have"},
+		"permissions, both": {HubPermissions{Spokes: []string{hubRole}, Tags: []chain.Tag{{Key: "a", Value: "b"}}},
+			"role-tag: cannot be combined with role-to-assume: give the spokes by ARN or by tag"},
 		"permissions, what goes with tags": {HubPermissions{Spokes: []string{hubRole}, Partition: "aws", AccountIDs: []string{"222222222222"}, Path: "/a/"},
-			"account-id: goes with role-tag only: the ARN of a spoke has it already\n" +
-				"partition: goes with role-tag only: the ARN of a spoke has it already\n" +
-				"role-path: goes with role-tag only: the ARN of a spoke has it already"},
+			"account-id: requires role-tag: the ARN of a spoke already contains it\n" +
+				"partition: requires role-tag: the ARN of a spoke already contains it\n" +
+				"role-path: requires role-tag: the ARN of a spoke already contains it"},
 		"permissions, ARNs": {HubPermissions{Spokes: []string{"", "arn:aws:iam::222222222222:role/*", "arn:aws:sts::222222222222:assumed-role/a/b", "arn:aws-x:iam::222222222222:role/a", hubRole, hubRole}},
-			"role-to-assume: \"arn:aws:iam::123456789012:role/github-actions-hub\" is there twice\n" +
+			"role-to-assume: duplicate \"arn:aws:iam::123456789012:role/github-actions-hub\"\n" +
 				"role-to-assume: is missing: arn:PARTITION:iam::ACCOUNT:role/NAME\n" +
 				"role-to-assume: \"arn:aws:iam::222222222222:role/*\" is not the ARN of a role, arn:PARTITION:iam::ACCOUNT:role/NAME\n" +
 				"role-to-assume: \"arn:aws:sts::222222222222:assumed-role/a/b\" is not the ARN of a role, arn:PARTITION:iam::ACCOUNT:role/NAME\n" +
-				"role-to-assume: \"arn:aws-x:iam::222222222222:role/a\" is in none of the partitions aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc"},
+				"role-to-assume: the partition of \"arn:aws-x:iam::222222222222:role/a\" is not one of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc"},
 		"permissions, partitions": {HubPermissions{Spokes: []string{hubRole, "arn:aws-cn:iam::222222222222:role/a"}},
-			`role-to-assume: "arn:aws-cn:iam::222222222222:role/a" is in another partition than "arn:aws:iam::123456789012:role/github-actions-hub", and a session does not cross partitions`},
-		"permissions, accounts and path": {HubPermissions{Tags: []Tag{{"a", "b"}}, AccountIDs: []string{"*", "222222222222", "222222222222"}, Path: "deploy", Partition: "x"},
-			`partition: "x" is none of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc` + "\n" +
-				`account-id: "222222222222" is there twice` + "\n" + `account-id: "*" is not the 12 digits of an account` + "\n" +
+			`role-to-assume: "arn:aws-cn:iam::222222222222:role/a" is in another partition than "arn:aws:iam::123456789012:role/github-actions-hub": a session cannot cross partitions`},
+		"permissions, accounts and path": {HubPermissions{Tags: []chain.Tag{{Key: "a", Value: "b"}}, AccountIDs: []string{"*", "222222222222", "222222222222"}, Path: "deploy", Partition: "x"},
+			`partition: "x" is not one of aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-eusc` + "\n" +
+				`account-id: duplicate "222222222222"` + "\n" + `account-id: "*" is not the 12 digits of an account` + "\n" +
 				`role-path: "deploy" is not the path of a role, which begins and ends with / and has up to 512 printable characters`},
-		"permissions, too long": {HubPermissions{Spokes: spokes}, "the identity-based policy has 12402 characters without white space, and IAM takes 10240: there is room for 32 of the 40 roles"},
+		"permissions, too long": {HubPermissions{Spokes: spokes}, "the identity-based policy has 12402 characters without white space, and IAM's limit is 10240: 32 of the 40 roles fit"},
 
-		"tag without a key":    {tag(Tag{"", "v"}), `role-tag: "=v"` + tagWords},
-		"tag with a wildcard":  {tag(Tag{"k", "v*"}), `role-tag: "k=v*"` + tagWords},
-		"tag of AWS":           {tag(Tag{"AWS:k", "v"}), `role-tag: "AWS:k=v" begins with aws:, which AWS keeps for itself`},
-		"tag in two spellings": {tag(Tag{"Key", "v"}, Tag{"key", "w"}), `role-tag: "Key" and "key" are one key for IAM, which does not tell their case apart`},
-		"tag twice":            {tag(Tag{"k", "v"}, Tag{"k", "v"}), `role-tag: "k=v" is there twice`},
-		"tag beyond Latin-1":   {tag(Tag{"k", "生产"}), `role-tag: "k=生产"` + control},
-		"tag required, none sent": {spoke(func(s *SpokeTrust) { s.SkipTags, s.RequireTags = true, []Tag{{"k", "v"}} }),
-			"require-tag: contradicts role-skip-session-tagging: a session that may send no tags cannot have the one required"},
+		"tag without a key":    {tag(chain.Tag{Key: "", Value: "v"}), `role-tag: "=v"` + tagWords},
+		"tag with a wildcard":  {tag(chain.Tag{Key: "k", Value: "v*"}), `role-tag: "k=v*"` + tagWords},
+		"tag of AWS":           {tag(chain.Tag{Key: "AWS:k", Value: "v"}), `role-tag: "AWS:k=v" begins with aws:, which AWS reserves`},
+		"tag in two spellings": {tag(chain.Tag{Key: "Key", Value: "v"}, chain.Tag{Key: "key", Value: "w"}), `role-tag: "Key" and "key" are the same key: IAM ignores case`},
+		"tag twice":            {tag(chain.Tag{Key: "k", Value: "v"}, chain.Tag{Key: "k", Value: "v"}), `role-tag: duplicate "k=v"`},
+		"tag beyond Latin-1":   {tag(chain.Tag{Key: "k", Value: "生产"}), `role-tag: "k=生产"` + control},
+		"tag required, none sent": {spoke(func(s *SpokeTrust) { s.SkipTags, s.RequireTags = true, []chain.Tag{{Key: "k", Value: "v"}} }),
+			"require-tag: cannot be combined with role-skip-session-tagging: a session without tags has no required tag"},
 
 		"spoke, nothing":         {SpokeTrust{}, "hub-role-to-assume: is missing: arn:PARTITION:iam::ACCOUNT:role/NAME"},
 		"spoke, account":         {SpokeTrust{HubRole: "arn:aws:iam::123456789012:root"}, `hub-role-to-assume: "arn:aws:iam::123456789012:root" is not the ARN of a role, arn:PARTITION:iam::ACCOUNT:role/NAME`},
-		"spoke, wildcard":        {SpokeTrust{HubRole: "arn:aws:iam::123456789012:role/*/hub"}, `hub-role-to-assume: "arn:aws:iam::123456789012:role/*/hub" has a wildcard, which IAM does not take in a principal`},
+		"spoke, wildcard":        {SpokeTrust{HubRole: "arn:aws:iam::123456789012:role/*/hub"}, `hub-role-to-assume: "arn:aws:iam::123456789012:role/*/hub" contains a wildcard, which IAM rejects in a principal`},
 		"spoke, external id":     {spoke(func(s *SpokeTrust) { s.ExternalID = "x" }), `role-external-id: "x" is not 2 to 1224 of the characters [\w+=,.@:/-]`},
-		"spoke, subject any":     {spoke(func(s *SpokeTrust) { s.Subjects = []string{"repo:o/r:*"} }), `pin-subject: "repo:o/r:*" has a "*"` + wildcard},
+		"spoke, subject any":     {spoke(func(s *SpokeTrust) { s.Subjects = []string{"repo:o/r:*"} }), `pin-subject: "repo:o/r:*" contains "*"` + wildcard},
 		"spoke, subject of none": {spoke(func(s *SpokeTrust) { s.Subjects = []string{"repo:o/r"} }), `pin-subject: "repo:o/r" is not the subject of a token, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:...`},
 		"spoke, subject's owner": {spoke(func(s *SpokeTrust) { s.Subjects = []string{"repo:o*/r:x"} }), `pin-subject: "repo:o*/r:x" is not the subject of a token, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:...`},
-		"spoke, audience alone":  {spoke(func(s *SpokeTrust) { s.Audience = "x" }), "pin-subject: is missing: issuer and audience are those of a subject that the spoke pins"},
-		"spoke, too long":        {spoke(func(s *SpokeTrust) { s.Subjects = pins }), "the trust policy has 2194 characters without white space, and IAM takes 2048: there is room for 36 of the 40 subjects"},
+		"spoke, audience alone":  {spoke(func(s *SpokeTrust) { s.Audience = "x" }), "pin-subject: is missing: the issuer and the audience are those of a pinned subject"},
+		"spoke, too long":        {spoke(func(s *SpokeTrust) { s.Subjects = pins }), "the trust policy has 2194 characters without white space, and IAM's limit is 2048: 36 of the 40 subjects fit"},
 		"spoke, external id too long": {spoke(func(s *SpokeTrust) {
-			s.ExternalID, s.RequireTags = strings.Repeat("x", 1224), []Tag{{strings.Repeat("k", 128), strings.Repeat("v", 256)}, {"a", strings.Repeat("v", 256)}}
-		}), "the trust policy has 2303 characters without white space, and IAM takes 2048"},
+			s.ExternalID, s.RequireTags = strings.Repeat("x", 1224), []chain.Tag{{Key: strings.Repeat("k", 128), Value: strings.Repeat("v", 256)}, {Key: "a", Value: strings.Repeat("v", 256)}}
+		}), "the trust policy has 2303 characters without white space, and IAM's limit is 2048"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -445,7 +448,7 @@ func TestConstructProblems(t *testing.T) {
 	}
 }
 
-// TestRoom holds what an error says to fit against what does.
+// TestRoom checks the number that an error reports to fit against what does fit.
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < 60; n++ {
@@ -458,7 +461,7 @@ func TestRoom(t *testing.T) {
 			continue
 		}
 		_, message, _ := strings.Cut(err.Error(), ": ")
-		if want := fmt.Sprintf("there is room for %d of the %d subjects", n-1, n); n < 20 || message != want {
+		if want := fmt.Sprintf("%d of the %d subjects fit", n-1, n); n < 20 || message != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		return
@@ -479,7 +482,7 @@ func TestParseRepository(t *testing.T) {
 		}
 	}
 	for _, written := range []string{"", "octo-org", "/r", "o/", "o/r/x", "o@1/r", "o/r@2", "o@a/r@b", "o@01/r@2", "-o/r", "o/.", "o/..", "o/r:x", "o*/r", "o/ r", "o/r\n", strings.Repeat("o", 40) + "/r"} {
-		if got, err := ParseRepository(written); err == nil || err.Error() != quoted([]string{written})+" is not OWNER/REPO or OWNER@OWNER-ID/REPO@REPO-ID" {
+		if got, err := ParseRepository(written); err == nil || err.Error() != strconv.Quote(written)+" is not OWNER/REPO or OWNER@OWNER-ID/REPO@REPO-ID" {
 			t.Errorf("%q: got %+v, %v", written, got, err)
 		}
 	}

@@ -28,15 +28,15 @@ const (
 	runInField token = -3 // * that does not cross a colon
 )
 
-// pattern is a string of a policy, its variables replaced.
-type pattern []token
+// glob is a string of a policy, its variables replaced.
+type glob []token
 
 // compile reads a pattern. With variables (only under Version 2012-10-17), ${key} and ${key, 'default'} are
 // replaced, and ${*}, ${?} and ${$} are those characters without their meaning ("IAM policy elements:
 // Variables and tags"). What a variable stands for is literal: a * in it is no wildcard, so that nobody
 // widens a policy by choosing a value. A variable needs a key with one value; ok is false when one of them
 // has neither that nor a default.
-func compile(s string, ctx Context, variables bool) (p pattern, ok bool) {
+func compile(s string, ctx Context, variables bool) (p glob, ok bool) {
 	ok = true
 	for s != "" {
 		if variables && strings.HasPrefix(s, "${") {
@@ -76,8 +76,8 @@ func variable(inside string, ctx Context) (string, bool) {
 	return "${" + inside + "}", false
 }
 
-func literal(s string) pattern {
-	var p pattern
+func literal(s string) glob {
+	var p glob
 	for _, c := range s {
 		p = append(p, token(c))
 	}
@@ -85,7 +85,7 @@ func literal(s string) pattern {
 }
 
 // String is the pattern as text, for a comparison without wildcards and for a person.
-func (p pattern) String() string {
+func (p glob) String() string {
 	var b strings.Builder
 	for _, t := range p {
 		switch t {
@@ -102,7 +102,7 @@ func (p pattern) String() string {
 
 // match tells whether the whole of s fits. It follows all ways to match at once, so that its time is at
 // most the length of the pattern times the length of s, whatever they hold.
-func (p pattern) match(s string) bool {
+func (p glob) match(s string) bool {
 	// Variables can make a pattern far longer than the document; what is longer than s needs no walk.
 	fixed := 0
 	for _, t := range p {
@@ -141,7 +141,7 @@ func (p pattern) match(s string) bool {
 }
 
 // skipRuns marks what is reached when a run matches nothing.
-func (p pattern) skipRuns(reached []bool) {
+func (p glob) skipRuns(reached []bool) {
 	for i, t := range p {
 		if reached[i] && (t == run || t == runInField) {
 			reached[i+1] = true
@@ -152,7 +152,7 @@ func (p pattern) skipRuns(reached []bool) {
 // matchARN is ArnEquals and ArnLike: "each of the six colon-delimited components of the ARN is checked
 // separately" ("IAM JSON policy elements: Condition operators"). Colons beyond the fifth belong to the
 // resource. What has fewer components is no ARN and does not match, on either side.
-func (p pattern) matchARN(s string) bool {
+func (p glob) matchARN(s string) bool {
 	got := strings.SplitN(s, ":", 6)
 	if len(got) < 6 {
 		return false
@@ -173,8 +173,8 @@ func (p pattern) matchARN(s string) bool {
 // ofResource is the pattern as the Resource element reads it: a * stays within its colon-separated segment
 // unless it is the segment's last character, when it "can expand to match beyond the colon boundaries"
 // ("IAM JSON policy elements: Resource", using wildcards in resource ARNs).
-func (p pattern) ofResource() pattern {
-	q := append(pattern(nil), p...)
+func (p glob) ofResource() glob {
+	q := append(glob(nil), p...)
 	colons := 0
 	for i, t := range q {
 		if t == ':' {
