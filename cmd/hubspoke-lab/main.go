@@ -27,6 +27,6 @@ func commandLine() cli.Program {
 Exit status: 0 when it went well; 1 when the demo or the step of run did not; 2 for a wrong command line or an
 input that cannot be read; run ends with the status of its COMMAND (go run makes 1 of it).`,
 		Version:  "dev", // it is run from a checkout
-		Commands: []cli.Command{demoCommand(), runCommand(), serveCommand(), exportsCommand(), stormCommand(), fleetCommand()},
+		Commands: []cli.Command{demoCommand(), runCommand(), serveCommand(), exportsCommand()},
 	}
 }
