@@ -74,7 +74,7 @@ job summary, the proof of the credentials and CloudTrail, and fails when anythin
 // demo walks the scenes and checks what it shows.
 func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	start := time.Now()
-	s, err := openStage(ctx, "", lab.Options{})
+	s, err := openStage(ctx, "", "", lab.Options{})
 	if err != nil {
 		return err
 	}

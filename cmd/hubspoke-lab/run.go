@@ -54,7 +54,7 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
 		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
 			world, jobName := worldFlags(flags)
-			session := sessionFlag(flags)
+			session, action := sessionFlag(flags), actionFlag(flags)
 			with := inputFlags{}
 			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
 			return func(ctx context.Context, command []string, s cli.Streams) error {
@@ -66,7 +66,8 @@ Without --with, the hop is the one into staging; with a --world of your own, nam
 					delete(inputs, "role-to-assume")
 				}
 				maps.Copy(inputs, with)
-				return run(ctx, *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, s)
+				o := runOptions{*world, *jobName, *action, lab.Options{SessionLifetime: time.Duration(*session)}}
+				return run(ctx, o, inputs, command, s)
 			}
 		},
 	}
@@ -103,9 +104,15 @@ func sessionFlag(flags *flag.FlagSet) *seconds {
 	return session
 }
 
-// run walks the hop in a lab of its own, runs a command as the next step of the job, and ends the job.
-func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
-	s, err := openStage(ctx, world, o)
+// runOptions are the flags of run, except --with.
+type runOptions struct {
+	world, job, action string
+	lab                lab.Options
+}
+
+// run runs the step in a lab of its own, runs a command as the next step of the job, and ends the job.
+func run(ctx context.Context, o runOptions, with map[string]string, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, o.world, o.action, o.lab)
 	if err != nil {
 		return err
 	}
@@ -118,7 +125,7 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 			return cli.UsageError{Err: errors.New("--with: sts-endpoint is always the lab's")}
 		}
 	}
-	got, err := s.step(ctx, jobName, with)
+	got, err := s.step(ctx, o.job, with)
 	if err != nil {
 		return err
 	}
