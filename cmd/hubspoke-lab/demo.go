@@ -74,7 +74,7 @@ summary, the identity of the credentials and CloudTrail. Fail if anything differ
 // demo walks the scenes and checks what it shows.
 func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	start := time.Now()
-	s, err := openStage(ctx, "", lab.Options{})
+	s, err := openStage(ctx, "", "", lab.Options{})
 	if err != nil {
 		return err
 	}

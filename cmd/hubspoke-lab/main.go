@@ -31,5 +31,5 @@ accounts, roles, policies and jobs are those of examples/lab; run and serve acce
 			"1  the demo or the step failed\n" +
 			"2  bad command line or unreadable input"},
 	}, cli.Build{Version: "dev", Commit: "unknown"}, // it is run from a checkout
-		demoCommand(getenv), runCommand(), serveCommand(), exportsCommand(), stormCommand(), fleetCommand())
+		demoCommand(getenv), runCommand(), serveCommand(), exportsCommand())
 }

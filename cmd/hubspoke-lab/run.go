@@ -64,7 +64,7 @@ is the one into staging; with another --world, name the roles in --with.`,
 	}
 	flags := c.Flags()
 	world, jobName := worldFlags(flags)
-	session := sessionFlag(flags)
+	session, action := sessionFlag(flags), actionFlag(flags)
 	flags.Var(with, "with", "an input of the step, `NAME=VALUE`; repeatable")
 	c.RunE = func(c *cobra.Command, command []string) error {
 		if len(command) == 0 {
@@ -76,7 +76,8 @@ is the one into staging; with another --world, name the roles in --with.`,
 		}
 		maps.Copy(inputs, with)
 		streams := cli.Streams{In: c.InOrStdin(), Out: c.OutOrStdout(), Err: c.ErrOrStderr()}
-		return run(c.Context(), *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, streams)
+		o := runOptions{*world, *jobName, *action, lab.Options{SessionLifetime: time.Duration(*session)}}
+		return run(c.Context(), o, inputs, command, streams)
 	}
 	return c
 }
@@ -114,9 +115,15 @@ func sessionFlag(flags *pflag.FlagSet) *seconds {
 	return session
 }
 
-// run walks the hop in a lab of its own, runs a command as the next step of the job, and ends the job.
-func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
-	s, err := openStage(ctx, world, o)
+// runOptions are the flags of run, except --with.
+type runOptions struct {
+	world, job, action string
+	lab                lab.Options
+}
+
+// run runs the step in a lab of its own, runs a command as the next step of the job, and ends the job.
+func run(ctx context.Context, o runOptions, with map[string]string, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, o.world, o.action, o.lab)
 	if err != nil {
 		return err
 	}
@@ -129,7 +136,7 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 			return cli.UsageError{Err: errors.New("--with: sts-endpoint is always the lab's")}
 		}
 	}
-	got, err := s.step(ctx, jobName, with)
+	got, err := s.step(ctx, o.job, with)
 	if err != nil {
 		return err
 	}
