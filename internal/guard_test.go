@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"internal/idtoken":    {"github.com/sethvargo/go-githubactions"},
 	"internal/lab":        {"internal/policy", "internal/chain"},
 	"internal/lint":       {"internal/plain", "internal/policy", "internal/chain"},
+	"internal/manual":     {"internal/cli", "github.com/rogpeppe/go-internal", "github.com/spf13/cobra"}, // imported by tests alone
 	"internal/moto":       {},
 	"internal/plain":      {},
 	"internal/pattern":    {},
@@ -130,7 +131,7 @@ func TestShipped(t *testing.T) {
 	found := false
 	for _, p := range list(t, "-deps", "./cmd/hubspoke-chain") {
 		found = found || p.ImportPath == module+"internal/hop"
-		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/moto", module + "internal/selfsigned", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript", "github.com/spf13/cobra/doc"} {
+		for _, kept := range []string{module + "internal/lab", module + "internal/runner", module + "internal/moto", module + "internal/selfsigned", module + "internal/manual", module + "internal/e2e", module + "examples", "testing", "go.yaml.in/", "github.com/rogpeppe/go-internal/testscript", "github.com/spf13/cobra/doc"} {
 			if p.ImportPath == kept || strings.HasSuffix(kept, "/") && strings.HasPrefix(p.ImportPath, kept) {
 				t.Errorf("the shipped binary holds %s", p.ImportPath)
 			}
@@ -144,7 +145,7 @@ func TestShipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(ignored), "\n")
-	for _, want := range []string{"*", "internal/lab", "internal/runner", "internal/moto", "internal/selfsigned", "internal/e2e", "**/*_test.go", "**/testdata"} {
+	for _, want := range []string{"*", "internal/lab", "internal/runner", "internal/moto", "internal/selfsigned", "internal/manual", "internal/e2e", "**/*_test.go", "**/testdata"} {
 		if !slices.Contains(lines, want) {
 			t.Errorf(".dockerignore does not hold back %s", want)
 		}

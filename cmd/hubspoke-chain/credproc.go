@@ -23,7 +23,7 @@ however many run, walks the hop again. It needs the environment of a step in a j
 		Example: "hubspoke-chain credential-process --chain chain.json",
 		Annotations: map[string]string{cli.ExitStatus: "" +
 			"0  success, with credentials on standard output\n" +
-			"1  no credentials; the reason is on standard error\n" +
+			"1  no credentials, and the reason on standard error\n" +
 			"2  bad command line or unreadable chain"},
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
