@@ -23,10 +23,11 @@ COPY internal ./internal
 # the classic builder both stay empty, which go build reads as "this machine".
 ARG TARGETOS
 ARG TARGETARCH
-# What --version and the first line of the log say; a release passes its own.
+# What --version prints, and the first line of the log; scripts/reproducible.sh passes those of a release.
 ARG VERSION=dev
+ARG COMMIT=unknown
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/hubspoke-chain ./cmd/hubspoke-chain \
+    go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/hubspoke-chain ./cmd/hubspoke-chain \
     && ln -s hubspoke-chain /out/hubspoke-chain-post
 
 FROM scratch

@@ -13,14 +13,13 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
-	"github.com/org/hubspoke-chain/internal/transport"
 	"github.com/org/hubspoke-chain/internal/policy"
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
 // The accounts of all examples.
@@ -228,7 +227,7 @@ func (d deployed) open(t *testing.T) (*lab.Lab, *url.URL) {
 			t.Error(err)
 		}
 	})
-	endpoint, err := hop.ParseEndpoint(servers.STSURL)
+	endpoint, err := transport.ParseEndpoint(servers.STSURL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,10 @@
 #   OUT/image/                    OCI layout of the image for linux/amd64 and linux/arm64
 #   OUT/digest                    digest of its index, sha256:...
 #   OUT/hubspoke-chain_OS_ARCH    the program, for people who use it outside of Actions; .exe for Windows
+#   OUT/hubspoke-chain_man.tar    its man pages
 #   OUT/sbom.cdx.json             what the program consists of, CycloneDX
 #   OUT/notes.md                  the version's section of CHANGELOG.md
-#   OUT/checksums.txt             SHA-256 of the programs and the SBOM, as sha256sum -c reads them
+#   OUT/checksums.txt             SHA-256 of the programs, man pages and SBOM, as sha256sum -c reads them
 #
 # The same commit gives the same bytes, wherever it is checked out: scripts/reproducible.sh shows it. That takes the Go that the
 # Dockerfile names, no other; the certificate authorities in the image are those of a module that scripts/release/go.mod pins.
@@ -37,14 +38,28 @@ want=$(scripts/go-version.sh)
 have=$(go env GOVERSION)
 [ "$have" = "go$want" ] || die "the Dockerfile builds with go$want, and this is $have"
 
+# The commit that --version prints. A release's own commit names the image in action.yml, which holds the program: what
+# it was built from is its parent, also in a clone without history.
+commit=$(git rev-parse HEAD)
+if grep -q '^  image: docker://' action.yml; then
+  commit=$(git cat-file commit HEAD | sed -n 's/^parent //p')
+fi
+[[ $commit =~ ^[0-9a-f]{40}$ ]] || die "the commit that the source is of is not clear: \"$commit\""
+
 for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
   os=${platform%/*} arch=${platform#*/} suffix=
   [ "$os" = windows ] && suffix=.exe
-  GOOS=$os GOARCH=$arch go build -ldflags "-s -w -X main.version=$version" -o "$out/hubspoke-chain_${os}_$arch$suffix" ./cmd/hubspoke-chain
+  GOOS=$os GOARCH=$arch go build -ldflags "-s -w -X main.version=$version -X main.commit=$commit" -o "$out/hubspoke-chain_${os}_$arch$suffix" ./cmd/hubspoke-chain
 done
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
+# The man pages are written by a test, so that what writes them is no part of the program.
+mkdir "$tools/man"
+go test -count=1 -run '^TestManPages$' ./cmd/hubspoke-chain -man "$tools/man" -man-version "$version" >"$tools/log" 2>&1 ||
+  { cat "$tools/log" >&2; die "writing the man pages"; }
+(cd "$tools/man" && LC_ALL=C tar --format=ustar --sort=name --mtime=@0 --mode=0644 --owner=0 --group=0 --numeric-owner \
+  -cf "$out/hubspoke-chain_man.tar" -- *.1)
 go build -C scripts/release -o "$tools/release" .
 "$tools/release" image --out "$out/image" --version "$version" \
   "linux/amd64=$out/hubspoke-chain_linux_amd64" "linux/arm64=$out/hubspoke-chain_linux_arm64" >"$out/digest"

@@ -57,7 +57,8 @@ git push --quiet origin HEAD:main
 scripts/tag-release.sh check "$version"
 scripts/build-release.sh "$version" "$work/out"
 out=$work/out
-say "built $(find "$out" -maxdepth 1 -name 'hubspoke-chain_*' | wc -l) programs and the image"
+say "built $(find "$out" -maxdepth 1 -name 'hubspoke-chain_*_*' | wc -l) programs and the image"
+[ "$(tar -tf "$out/hubspoke-chain_man.tar" | grep -cxE 'hubspoke-chain(-[a-z-]+)?\.1')" -gt 8 ] || die "there are not enough man pages"
 
 # Each program is for the platform in its name, and the one for this machine runs.
 for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
@@ -66,9 +67,9 @@ for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 
     die "$program is not for $platform"
 done
 program=$out/hubspoke-chain_linux_$(go env GOARCH)
-[ "$("$program" --version)" = "hubspoke-chain $version" ] || die "$program is not $version"
+[ "$("$program" --version | head -n 2)" = "hubspoke-chain $version"$'\n'"commit:   $(git rev-parse HEAD)" ] || die "$program is not $version"
 "$program" lint examples/lab/hub-*.json examples/lab/spoke-trust.json >/dev/null || die "$program does not lint examples/lab"
-say "$("$program" --version) runs and lints examples/lab"
+say "$("$program" --version | head -n 1) runs and lints examples/lab"
 
 go build -C scripts/release -o "$work/release" .
 "$work/release" registry --address 127.0.0.1:0 >"$work/address" 2>"$work/registry.log" &
@@ -147,7 +148,7 @@ say "$version and v1 are tagged; action.yml names the image"
 
 docker pull --quiet "$reference" >/dev/null
 docker image inspect --format '{{join .RepoDigests "\n"}}' "$reference" | grep -qxF "$reference" || die "the engine has another digest"
-[ "$(docker run --rm "$reference" --version)" = "hubspoke-chain $version" ] || die "the image is not $version"
+[ "$(docker run --rm "$reference" --version | head -n 1)" = "hubspoke-chain $version" ] || die "the image is not $version"
 container=$(docker create "$reference")
 docker cp --quiet "$container:/hubspoke-chain" "$work/hubspoke-chain" 2>/dev/null || docker cp "$container:/hubspoke-chain" "$work/hubspoke-chain" >/dev/null
 docker rm "$container" >/dev/null

@@ -36,7 +36,7 @@ printf '  first   %s\n  second  %s\n' "$(cat "$work/out-first/digest")" "$(cat "
 
 image=hubspoke-chain/reproducible:$$
 trap 'rm -rf "$work"; docker image rm --force "$image" >/dev/null 2>&1 || true' EXIT
-docker build --quiet -t "$image" --build-arg VERSION="$version" \
+docker build --quiet -t "$image" --build-arg VERSION="$version" --build-arg COMMIT="$(git -C "$work/first" rev-parse HEAD)" \
   --build-arg GO_IMAGE="${GO_IMAGE:-$("$work/first/scripts/go-image.sh")}" "$work/first" >"$work/log" 2>&1 ||
   { cat "$work/log" >&2; exit 1; }
 container=$(docker create "$image")

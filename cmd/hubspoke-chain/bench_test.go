@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/org/hubspoke-chain/examples"
+	"github.com/org/hubspoke-chain/internal/credproc"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )

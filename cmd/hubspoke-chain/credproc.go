@@ -1,49 +1,51 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/credproc"
 )
 
-func credprocCommand() cli.Command {
-	return cli.Command{
-		Name:    "credential-process",
-		Summary: "hand a chain's credentials to AWS's SDKs and tools, renewed when they need it",
-		About: `AWS's SDKs and tools run this, named as credential_process in a profile of their configuration. It
-prints version 1 of the JSON that they take. The chain is a file that the action writes, and holds
-no secret. The session is kept beside it, chain.cache for chain.json, and handed out until 20 minutes
-before its end, or a third of a shorter session; then the hop is walked again, once, however many ask. That takes the environment of a
-step in a job with permissions: id-token: write (ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN).
-
-Exit status: 0 with credentials on stdout; 1 when there are none, and why on stderr; 2 for a wrong
-command line or a chain that cannot be read.`,
-		Examples: []string{"hubspoke-chain credential-process --chain chain.json"},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			chain := flags.String("chain", "", "the chain's `FILE`")
-			return func(ctx context.Context, _ []string, s cli.Streams) error {
-				if *chain == "" {
-					return cli.UsageError{Err: errors.New("--chain is missing: the file of the chain")}
-				}
-				return explained(credproc.Run(ctx, *chain, s.Getenv, s.Out, s.Err), s)
+func credprocCommand(getenv func(string) string) *cobra.Command {
+	var chain string
+	c := &cobra.Command{
+		Use:   "credential-process",
+		Short: "print credentials for the AWS SDKs and CLI",
+		Long: `Print credentials as version 1 of the JSON that credential_process in an AWS profile requires. The chain
+is a file that the action writes; it contains no secret. The session is cached next to it, in chain.cache for
+chain.json, and returned until 20 minutes before it expires, or the last third of a shorter session. Then one call,
+however many run, walks the hop again. It needs the environment of a step in a job with permissions: id-token: write.`,
+		Example: "hubspoke-chain credential-process --chain chain.json",
+		Annotations: map[string]string{cli.ExitStatus: "" +
+			"0  success, with credentials on standard output\n" +
+			"1  no credentials, and the reason on standard error\n" +
+			"2  bad command line or unreadable chain"},
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if chain == "" {
+				return cli.UsageError{Err: errors.New("--chain is missing: the file of the chain")}
 			}
+			return explained(credproc.Run(c.Context(), chain, getenv, c.OutOrStdout(), c.ErrOrStderr()), c.ErrOrStderr())
 		},
 	}
+	c.Flags().StringVar(&chain, "chain", "", "`FILE` of the chain")
+	return c
 }
 
-// explained writes a failure with what may be its cause, and makes the exit status of it.
-func explained(err error, s cli.Streams) error {
+// explained prints a failure with its hints, and returns its exit status.
+func explained(err error, stderr io.Writer) error {
 	var failure *credproc.Error
 	if !errors.As(err, &failure) {
 		return err
 	}
-	fmt.Fprintf(s.Err, "hubspoke-chain: error: %s\n", failure.Cause)
+	fmt.Fprintf(stderr, "hubspoke-chain: error: %s\n", failure.Cause)
 	for _, hint := range failure.Hints {
-		fmt.Fprintf(s.Err, "hubspoke-chain: hint: %s\n", hint)
+		fmt.Fprintf(stderr, "hubspoke-chain: hint: %s\n", hint)
 	}
 	return cli.Status(1)
 }

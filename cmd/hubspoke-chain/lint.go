@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lint"
@@ -17,61 +17,54 @@ import (
 // get-account-authorization-details prints them, are some megabytes.
 const maxLinted = 32 << 20 // bytes
 
-func lintCommand() cli.Command {
-	return cli.Command{
-		Name:     "lint",
-		Summary:  "find what is wrong with the policies of a hub and its spokes",
-		Operands: "FILE...",
-		About: `A FILE is a policy document as it is deployed, or what the AWS CLI prints: aws iam get-role, list-roles,
-get-role-policy, get-policy-version or get-account-authorization-details, or aws organizations
-describe-policy. - is stdin. Give the files of both sides together, and what one of them lacks for
-the hop is found too.
+func lintCommand() *cobra.Command {
+	var format, kind, severity, explain string
+	var rules bool
+	c := &cobra.Command{
+		Use:   "lint FILE...",
+		Short: "find mistakes in the policies of a hub and its spokes",
+		Long: `Find mistakes in policies. A FILE is a policy document as it is deployed, or the output of aws iam get-role,
+list-roles, get-role-policy, get-policy-version or get-account-authorization-details, or of aws organizations
+describe-policy; - is standard input. Give the files of hub and spokes together to find what one side lacks as well.
+A finding is an error (allows someone that it must not, or cannot work), a warning (allows more than it seems, or works
+only in some cases) or a note. Notes are shown with --severity note.`,
+		Example: `hubspoke-chain lint hub-trust.json hub-permissions.json spoke-trust.json
 
-A finding is an error (allows an outsider, or cannot work), a warning (allows more than it seems to,
-or works only in some cases) or a note. Notes are shown when --severity is note.
+aws iam get-role --role-name github-actions-hub |
+    hubspoke-chain lint --format github -
 
-Exit status: 0 when there is nothing as bad as --severity, 1 when there is, 2 when a file cannot be
-read.`,
-		Examples: []string{
-			"hubspoke-chain lint hub-trust.json hub-permissions.json spoke-trust.json",
-			"aws iam get-role --role-name github-actions-hub | hubspoke-chain lint --format github -",
-			"hubspoke-chain lint --format sarif --severity error hub-trust.json > lint.sarif",
-			"hubspoke-chain lint --explain subject-wildcard-organization",
-		},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			format := flags.String("format", "text", "how findings are written: `text|json|sarif|github`")
-			kind := flags.String("kind", "", "what the documents are for, where a file does not tell: `"+words(lint.Kinds)+"`\n"+
-				"(default trust for a document with principals, else permissions, an inline policy)")
-			severity := flags.String("severity", string(lint.Warning), "the least that fails: `"+words(lint.Severities)+"`")
-			explain := flags.String("explain", "", "say what a `RULE` is for, and look at no file")
-			rules := flags.Bool("rules", false, "list all rules, and look at no file")
-			return func(_ context.Context, operands []string, s cli.Streams) error {
-				if *rules || *explain != "" {
-					if len(operands) > 0 {
-						return cli.UsageError{Err: fmt.Errorf("unexpected argument %q: --rules and --explain look at no file", operands[0])}
-					}
-					return explainRules(s.Out, *explain)
+hubspoke-chain lint --format sarif --severity error hub-trust.json > lint.sarif
+
+hubspoke-chain lint --explain subject-wildcard-organization`,
+		Annotations: map[string]string{cli.ExitStatus: "" +
+			"0  no finding of --severity or higher\n" +
+			"1  at least one such finding\n" +
+			"2  bad command line or unreadable file"},
+		RunE: func(c *cobra.Command, names []string) error {
+			if rules || explain != "" {
+				if len(names) > 0 {
+					return cli.UsageError{Err: fmt.Errorf("unexpected argument %q: --rules and --explain read no file", names[0])}
 				}
-				if len(operands) == 0 {
-					return cli.UsageError{Err: errors.New("there is no FILE to look at (- is stdin)")}
-				}
-				files, err := readLinted(operands, s.In)
-				if err != nil {
-					return err
-				}
-				return writeFindings(s.Out, *format, lint.Severity(*severity), lint.Lint(lint.Kind(*kind), files...))
+				return explainRules(c.OutOrStdout(), explain)
 			}
+			if len(names) == 0 {
+				return cli.UsageError{Err: errors.New("no FILE given (- is standard input)")}
+			}
+			files, err := readLinted(names, c.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return writeFindings(c.OutOrStdout(), format, lint.Severity(severity), lint.Lint(lint.Kind(kind), files...))
 		},
 	}
-}
-
-// words are the choices of a flag, as package cli reads them.
-func words[T ~string](all []T) string {
-	var texts []string
-	for _, one := range all {
-		texts = append(texts, string(one))
-	}
-	return strings.Join(texts, "|")
+	flags := c.Flags()
+	cli.Choice(flags, &format, "format", "text", []string{"text", "json", "sarif", "github"}, "format of the findings")
+	cli.Choice(flags, &kind, "kind", "", lint.Kinds, "kind of the documents, where a file does not say "+
+		"(default trust for a document with principals, otherwise permissions: an inline policy)")
+	cli.Choice(flags, &severity, "severity", string(lint.Warning), lint.Severities, "lowest severity that fails")
+	flags.StringVar(&explain, "explain", "", "explain a `RULE`, and read no file")
+	flags.BoolVar(&rules, "rules", false, "list all rules, and read no file")
+	return c
 }
 
 // readLinted reads all files, and says of each that cannot be read why.

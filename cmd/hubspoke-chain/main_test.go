@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/cli"
@@ -20,7 +21,7 @@ import (
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	const prefix = "hubspoke-chain: error: "
-	help := "hubspoke-chain turns a GitHub Actions ID token into"
+	help := "Usage: hubspoke-chain COMMAND [FLAGS]\n\nAssume a role in another AWS account"
 	for _, test := range []struct {
 		args           string
 		status         int
@@ -29,25 +30,32 @@ func TestCommandLine(t *testing.T) {
 		{"", 2, "", help},
 		{"--help", 0, help, ""},
 		{"-h", 0, help, ""},
-		{"--version", 0, "hubspoke-chain dev\n", ""},
-		{"walk", 2, "", prefix + "there is no command \"walk\"\nhubspoke-chain: hint: see hubspoke-chain --help\n"},
-		{"action --nonsense", 2, "", prefix + "there is no flag --nonsense\nhubspoke-chain: hint: see hubspoke-chain action --help\n"},
+		{"--version", 0, "hubspoke-chain dev\ncommit:   unknown\ngo:       go1", ""},
+		{"walk", 2, "", prefix + "unknown command \"walk\"\nhubspoke-chain: hint: see hubspoke-chain --help\n"},
+		{"action --nonsense", 2, "", prefix + "unknown flag --nonsense\nhubspoke-chain: hint: see hubspoke-chain action --help\n"},
 		{"action --host-temp=_temp", 2, "", prefix + "--host-temp is not an absolute path\n"},
+		{"action -host-temp=_temp", 2, "", "hubspoke-chain: notice: -host-temp is deprecated and will not work in the next release: use --host-temp\n" +
+			prefix + "--host-temp is not an absolute path\n"},
 		{"action --host-temp=/tmp x", 2, "", prefix + "unexpected argument \"x\"\n"},
 		{"action --host-temp=", 1, "::error title=hubspoke-chain::aws-region: is required", ""},
 		{"action --host-temp=/home/runner/work/_temp", 1, "::error title=hubspoke-chain::aws-region: is required", ""},
 	} {
 		var stdout, stderr bytes.Buffer
-		s := cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Getenv: func(string) string { return "" }}
-		status := cli.Run(context.Background(), commandLine(), strings.Fields(test.args), s)
+		s := cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr}
+		status := cli.Run(context.Background(), commandLine(noEnv), strings.Fields(test.args), s)
 		if status != test.status || !begins(stdout.String(), test.stdout) || !begins(stderr.String(), test.stderr) {
 			t.Errorf("%s: status %d\nstdout %s\nstderr %s", test.args, status, &stdout, &stderr)
 		}
 	}
 }
 
+func noEnv(string) string { return "" }
+
 // begins tells whether s begins with prefix, and is empty when that is.
 func begins(s, prefix string) bool { return strings.HasPrefix(s, prefix) && (prefix != "" || s == "") }
+
+// examplesOf are the command lines of a command's help, which an empty line separates.
+func examplesOf(c *cobra.Command) []string { return strings.Split(c.Example, "\n\n") }
 
 // TestHelp runs every example of every command's help in a shell, beside the policies of examples/lab
 // and a chain with a session. The step itself is another matter: without a job it says what it lacks, and the
@@ -70,27 +78,27 @@ func TestHelp(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(aws), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range commandLine().Commands {
+	for _, c := range cli.Leaves(commandLine(noEnv)) {
 		var stdout, stderr bytes.Buffer
 		s := cli.Streams{Out: &stdout, Err: &stderr}
-		if status := cli.Run(context.Background(), commandLine(), append(strings.Fields(c.Name), "--help"), s); status != 0 || stderr.Len() > 0 {
-			t.Errorf("%s --help: status %d %s", c.Name, status, &stderr)
+		if status := cli.Run(context.Background(), commandLine(noEnv), append(strings.Fields(cli.Path(c)), "--help"), s); status != 0 || stderr.Len() > 0 {
+			t.Errorf("%s --help: status %d %s", cli.Path(c), status, &stderr)
 		}
-		if len(c.Examples) == 0 {
-			t.Errorf("%s has no example", c.Name)
+		if c.Example == "" {
+			t.Errorf("%s has no example", cli.Path(c))
 		}
-		for _, example := range c.Examples {
-			if !strings.Contains(stdout.String(), "\n  "+example+"\n") {
-				t.Errorf("the help of %s does not show %s", c.Name, example)
+		for _, example := range examplesOf(c) {
+			if !strings.Contains(stdout.String(), "\n  "+strings.ReplaceAll(example, "\n", "\n  ")+"\n") {
+				t.Errorf("the help of %s does not show %s", cli.Path(c), example)
 			}
-			if !strings.Contains(example, "hubspoke-chain "+c.Name) {
-				t.Errorf("the example of %s is of another command: %s", c.Name, example)
+			if !strings.Contains(example, "hubspoke-chain "+cli.Path(c)) {
+				t.Errorf("the example of %s is of another command: %s", cli.Path(c), example)
 			}
 			command := exec.Command("bash", "-euo", "pipefail", "-c", example)
 			command.Dir = dir
 			command.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			out, err := command.CombinedOutput()
-			if c.Name == "action" {
+			if c.Name() == "action" {
 				if !strings.HasPrefix(string(out), "::error title=hubspoke-chain::aws-region: is required") {
 					t.Errorf("%s\n%s", example, out)
 				}
@@ -104,24 +112,29 @@ func TestHelp(t *testing.T) {
 // TestCompletion holds that every flag of every command comes up.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	for _, c := range commandLine().Commands {
-		flags := flag.NewFlagSet("", flag.ContinueOnError)
-		c.Setup(flags)
-		var want, got []string
-		flags.VisitAll(func(f *flag.Flag) { want = append(want, "--"+f.Name) })
+	for _, c := range cli.Leaves(commandLine(noEnv)) {
+		want, got := []string{"--help"}, []string(nil)
+		for _, f := range cli.Flags(c) {
+			want = append(want, f.Name)
+		}
 		var stdout, stderr bytes.Buffer
-		args := append(append([]string{"completion", "next", "--"}, strings.Fields(c.Name)...), "--")
-		if status := cli.Run(context.Background(), commandLine(), args, cli.Streams{Out: &stdout, Err: &stderr}); status != 0 {
+		args := append(append([]string{cobra.ShellCompRequestCmd}, strings.Fields(cli.Path(c))...), "--")
+		if status := cli.Run(context.Background(), commandLine(noEnv), args, cli.Streams{Out: &stdout, Err: &stderr}); status != 0 {
 			t.Errorf("%q: status %d %s", args, status, &stderr)
 		}
 		for line := range strings.Lines(stdout.String()) {
 			word, about, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			if strings.HasPrefix(word, ":") { // the end, for the shell's script
+				break
+			}
 			if got = append(got, word); about == "" {
-				t.Errorf("%s %s says nothing of itself", c.Name, word)
+				t.Errorf("%s %s says nothing of itself", cli.Path(c), word)
 			}
 		}
+		slices.Sort(want)
+		slices.Sort(got)
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", c.Name, got, want)
+			t.Errorf("%s: %q, want %q", cli.Path(c), got, want)
 		}
 	}
 }

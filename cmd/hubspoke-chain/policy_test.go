@@ -17,12 +17,12 @@ import (
 func TestPolicyExamples(t *testing.T) {
 	t.Parallel()
 	printed := map[string]string{} // text to command
-	for _, c := range policyCommands() {
-		for _, example := range c.Examples {
-			words := strings.Fields(example)
+	for _, c := range policyCommand().Commands() {
+		for _, example := range examplesOf(c) {
+			words := strings.Fields(strings.ReplaceAll(example, "\\\n", ""))
 			var stdout, stderr bytes.Buffer
-			s := cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Getenv: func(string) string { return "" }}
-			if status := cli.Run(context.Background(), commandLine(), words[1:], s); words[0] != "hubspoke-chain" || status != 0 || stderr.Len() > 0 {
+			s := cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr}
+			if status := cli.Run(context.Background(), commandLine(noEnv), words[1:], s); words[0] != "hubspoke-chain" || status != 0 || stderr.Len() > 0 {
 				t.Errorf("%s\nstatus %d %s", example, status, &stderr)
 			}
 			printed[stdout.String()] = example

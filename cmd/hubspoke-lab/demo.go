@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -52,21 +52,21 @@ var scenes = []scene{
 	},
 }
 
-func demoCommand() cli.Command {
-	return cli.Command{
-		Name:    "demo",
-		Summary: "walk the whole hop three times and show what a user sees",
-		About: `The hop is walked in a lab of its own, with the real action as its own process. It shows the masked log, the
-job summary, the proof of the credentials and CloudTrail, and fails when anything goes otherwise than it says.`,
-		Examples: []string{"hubspoke-lab demo"},
-		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			return func(ctx context.Context, _ []string, s cli.Streams) error {
-				if err := demo(ctx, s.Getenv, s.Out); err != nil {
-					fmt.Fprintf(s.Err, "hubspoke-lab: error: %v\n", err)
-					return cli.Status(1)
-				}
-				return nil
+func demoCommand(getenv func(string) string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "walk the whole hop three times and show what users see",
+		Long: `Walk the hop three times in a new lab, with the real action as its own process. Show the masked log, the job
+summary, the identity of the credentials and CloudTrail. Fail if anything differs from what is shown.`,
+		Example:     "hubspoke-lab demo",
+		Annotations: map[string]string{cli.ExitStatus: "0  success\n1  something went differently\n2  bad command line"},
+		Args:        cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := demo(c.Context(), getenv, c.OutOrStdout()); err != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "hubspoke-lab: error: %v\n", err)
+				return cli.Status(1)
 			}
+			return nil
 		},
 	}
 }
@@ -74,7 +74,7 @@ job summary, the proof of the credentials and CloudTrail, and fails when anythin
 // demo walks the scenes and checks what it shows.
 func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	start := time.Now()
-	s, err := openStage(ctx, "", lab.Options{})
+	s, err := openStage(ctx, "", "", lab.Options{})
 	if err != nil {
 		return err
 	}

@@ -8,25 +8,28 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/org/hubspoke-chain/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
-	os.Exit(cli.Run(ctx, commandLine(), os.Args[1:], streams))
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(cli.Run(ctx, commandLine(os.Getenv), os.Args[1:], streams))
 }
 
-func commandLine() cli.Program {
-	return cli.Program{
-		Name:    "hubspoke-lab",
-		Summary: "hubspoke-lab is GitHub's OIDC issuer and AWS STS on this machine: no account, no network.",
-		About: `The world (accounts, roles, policies, jobs) is that of examples/lab; run and serve take another with --world.
-
-Exit status: 0 when it went well; 1 when the demo or the step of run did not; 2 for a wrong command line or an
-input that cannot be read; run ends with the status of its COMMAND (go run makes 1 of it).`,
-		Version:  "dev", // it is run from a checkout
-		Commands: []cli.Command{demoCommand(), runCommand(), serveCommand(), exportsCommand(), stormCommand(), fleetCommand()},
-	}
+func commandLine(getenv func(string) string) *cobra.Command {
+	return cli.Program(&cobra.Command{
+		Use:   "hubspoke-lab",
+		Short: "run GitHub's OIDC issuer and AWS STS on this machine",
+		Long: `Run a GitHub OIDC issuer and an AWS STS on this machine, without an AWS account and without network access. The
+accounts, roles, policies and jobs are those of examples/lab; run and serve accept others with --world.`,
+		Annotations: map[string]string{cli.ExitStatus: "" +
+			"0  success\n" +
+			"1  the demo or the step failed\n" +
+			"2  bad command line or unreadable input"},
+	}, cli.Build{Version: "dev", Commit: "unknown"}, // it is run from a checkout
+		demoCommand(getenv), runCommand(), serveCommand(), exportsCommand())
 }

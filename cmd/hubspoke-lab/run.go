@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -33,6 +35,8 @@ type inputFlags map[string]string
 
 func (f inputFlags) String() string { return "" }
 
+func (f inputFlags) Type() string { return "NAME=VALUE" }
+
 func (f inputFlags) Set(s string) error {
 	name, value, found := strings.Cut(s, "=")
 	if !found || name == "" {
@@ -42,40 +46,46 @@ func (f inputFlags) Set(s string) error {
 	return nil
 }
 
-func runCommand() cli.Command {
-	return cli.Command{
-		Name:     "run",
-		Summary:  "walk the hop, then run COMMAND with the credentials that it exported",
-		Operands: "-- COMMAND [ARGUMENT...]",
-		About: `The hop is walked in a lab of its own. COMMAND is the next step of the job: it has the environment that the hop
-exported, what the job needs for another ID token, AWS_ENDPOINT_URL_STS at the lab, and no AWS_PROFILE and no AWS
-credentials of yours. The job ends with it. The log of the hop goes to standard error.
-Without --with, the hop is the one into staging; with a --world of your own, name the roles.`,
-		Examples: []string{"hubspoke-lab run --with role-skip-session-tagging=true -- aws sts get-caller-identity"},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			world, jobName := worldFlags(flags)
-			session := sessionFlag(flags)
-			with := inputFlags{}
-			flags.Var(with, "with", "an input of the step as `NAME=VALUE`; repeatable")
-			return func(ctx context.Context, command []string, s cli.Streams) error {
-				if len(command) == 0 {
-					return cli.UsageError{Err: errors.New("there is no COMMAND to run")}
-				}
-				inputs := defaults(*world)
-				if with["spokes"] != "" {
-					delete(inputs, "role-to-assume")
-				}
-				maps.Copy(inputs, with)
-				return run(ctx, *world, *jobName, lab.Options{SessionLifetime: time.Duration(*session)}, inputs, command, s)
-			}
-		},
+func runCommand() *cobra.Command {
+	with := inputFlags{}
+	c := &cobra.Command{
+		Use:   "run -- COMMAND [ARGUMENT...]",
+		Short: "walk the hop, then run a command with its credentials",
+		Long: `Walk the hop in a new lab, then run COMMAND as the next step of the job. COMMAND has the environment that the hop
+exported, the variables to request another ID token, and AWS_ENDPOINT_URL_STS set to the lab. AWS_PROFILE and AWS
+credentials of yours are unset. The job ends with COMMAND. The log of the hop goes to standard error. By default, the hop
+is the one into staging; with another --world, name the roles in --with.`,
+		Example: `hubspoke-lab run --with role-skip-session-tagging=true -- \
+    aws sts get-caller-identity`,
+		Annotations: map[string]string{cli.ExitStatus: "" +
+			"N  the exit status of COMMAND (go run turns it into 1)\n" +
+			"1  the step failed\n" +
+			"2  bad command line or unreadable input"},
 	}
+	flags := c.Flags()
+	world, jobName := worldFlags(flags)
+	session, action := sessionFlag(flags), actionFlag(flags)
+	flags.Var(with, "with", "an input of the step, `NAME=VALUE`; repeatable")
+	c.RunE = func(c *cobra.Command, command []string) error {
+		if len(command) == 0 {
+			return cli.UsageError{Err: errors.New("no COMMAND given")}
+		}
+		inputs := defaults(*world)
+		if with["spokes"] != "" {
+			delete(inputs, "role-to-assume")
+		}
+		maps.Copy(inputs, with)
+		streams := cli.Streams{In: c.InOrStdin(), Out: c.OutOrStdout(), Err: c.ErrOrStderr()}
+		o := runOptions{*world, *jobName, *action, lab.Options{SessionLifetime: time.Duration(*session)}}
+		return run(c.Context(), o, inputs, command, streams)
+	}
+	return c
 }
 
 // worldFlags are those of the commands that open a lab.
-func worldFlags(flags *flag.FlagSet) (world, jobName *string) {
-	world = flags.String("world", "", "the world's `FILE` (default that of examples/lab)")
-	return world, flags.String("job", "staging", "the world's `JOB` that the step belongs to")
+func worldFlags(flags *pflag.FlagSet) (world, jobName *string) {
+	world = flags.String("world", "", "`FILE` of the world (default that of examples/lab)")
+	return world, flags.String("job", "staging", "`JOB` of the world that the step belongs to")
 }
 
 // seconds is a duration that a flag gives as a whole number of seconds.
@@ -85,6 +95,8 @@ type seconds time.Duration
 const maxSession = 3600
 
 func (s *seconds) String() string { return "" }
+
+func (s *seconds) Type() string { return "N" }
 
 func (s *seconds) Set(text string) error {
 	n, err := strconv.Atoi(text)
@@ -96,16 +108,22 @@ func (s *seconds) Set(text string) error {
 }
 
 // sessionFlag is that of the commands in whose lab sessions can expire while somebody watches.
-func sessionFlag(flags *flag.FlagSet) *seconds {
+func sessionFlag(flags *pflag.FlagSet) *seconds {
 	session := new(seconds)
 	flags.Var(session, "session-seconds",
-		"`N`, 1 to 3600: the spoke's session ends after so long, sooner than AWS ends one, to watch it expire (default as asked)")
+		"let the spoke's session expire after `N` seconds, 1 to 3600, sooner than on AWS (default as requested)")
 	return session
 }
 
-// run walks the hop in a lab of its own, runs a command as the next step of the job, and ends the job.
-func run(ctx context.Context, world, jobName string, o lab.Options, with map[string]string, words []string, streams cli.Streams) error {
-	s, err := openStage(ctx, world, o)
+// runOptions are the flags of run, except --with.
+type runOptions struct {
+	world, job, action string
+	lab                lab.Options
+}
+
+// run runs the step in a lab of its own, runs a command as the next step of the job, and ends the job.
+func run(ctx context.Context, o runOptions, with map[string]string, words []string, streams cli.Streams) error {
+	s, err := openStage(ctx, o.world, o.action, o.lab)
 	if err != nil {
 		return err
 	}
@@ -118,7 +136,7 @@ func run(ctx context.Context, world, jobName string, o lab.Options, with map[str
 			return cli.UsageError{Err: errors.New("--with: sts-endpoint is always the lab's")}
 		}
 	}
-	got, err := s.step(ctx, jobName, with)
+	got, err := s.step(ctx, o.job, with)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 	"github.com/org/hubspoke-chain/internal/lab"
@@ -23,6 +24,8 @@ type faultFlags []lab.Fault
 
 func (f *faultFlags) String() string { return "" }
 
+func (f *faultFlags) Type() string { return "FAULT" }
+
 func (f *faultFlags) Set(s string) error {
 	fault, err := lab.ParseFault(s)
 	if err != nil {
@@ -32,27 +35,30 @@ func (f *faultFlags) Set(s string) error {
 	return nil
 }
 
-func serveCommand() cli.Command {
-	return cli.Command{
-		Name:    "serve",
-		Summary: "serve until interrupted, and print the environment to set",
-		About: `GitHub's issuer and AWS STS listen on loopback. Standard output gets the environment to set, in the shell's
-form, and the commands to go on with, for which both programs are on the PATH; standard error gets a line for each request.`,
-		Examples: []string{"hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2"},
-		Setup: func(flags *flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			world, jobName := worldFlags(flags)
-			session := sessionFlag(flags)
-			var faults faultFlags
-			flags.Var(&faults, "fail", "a `FAULT`, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; repeatable. Kinds: "+strings.Join(lab.FaultKinds(), ", "))
-			return func(ctx context.Context, _ []string, s cli.Streams) error {
-				o := lab.Options{
-					Log:             func(format string, a ...any) { fmt.Fprintf(s.Err, format+"\n", a...) },
-					SessionLifetime: time.Duration(*session),
-				}
-				return serve(ctx, *world, *jobName, o, faults, s.Out)
-			}
-		},
+func serveCommand() *cobra.Command {
+	var faults faultFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "serve until interrupted, and print the environment to set",
+		Long: `Serve GitHub's issuer and AWS STS on loopback until interrupted. Print shell commands that set the environment,
+and the commands to run next, which need both programs in PATH. Standard error gets one line per request.`,
+		Example:     "hubspoke-lab serve --job staging --fail sts:AssumeRole:throttle:2",
+		Annotations: map[string]string{cli.ExitStatus: cli.Offline},
+		Args:        cli.NoArgs,
 	}
+	flags := c.Flags()
+	world, jobName := worldFlags(flags)
+	session := sessionFlag(flags)
+	flags.Var(&faults, "fail", "`FAULT` to inject, SERVICE:ACTION:KIND[:TIMES[:DURATION]]; repeatable. "+
+		"Kinds: "+strings.Join(lab.FaultKinds(), ", "))
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		o := lab.Options{
+			Log:             func(format string, a ...any) { fmt.Fprintf(c.ErrOrStderr(), format+"\n", a...) },
+			SessionLifetime: time.Duration(*session),
+		}
+		return serve(c.Context(), *world, *jobName, o, faults, c.OutOrStdout())
+	}
+	return c
 }
 
 // serve runs the lab until it is interrupted.
@@ -113,20 +119,19 @@ func serve(ctx context.Context, world, jobName string, o lab.Options, faults fau
 // quote gives a word for the shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func exportsCommand() cli.Command {
-	return cli.Command{
-		Name:     "exports",
-		Summary:  "print what a GITHUB_ENV file sets, in the shell's form",
-		Operands: "FILE",
-		About:    `The variables are those that the next step of a job would have. - is standard input.`,
-		Examples: []string{`eval "$(hubspoke-lab exports "$GITHUB_ENV")"`},
-		Setup: func(*flag.FlagSet) func(context.Context, []string, cli.Streams) error {
-			return func(_ context.Context, files []string, s cli.Streams) error {
-				if len(files) != 1 {
-					return cli.UsageError{Err: errors.New("it takes one FILE")}
-				}
-				return exports(files[0], s.In, s.Out)
+func exportsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exports FILE",
+		Short: "print shell commands for what a GITHUB_ENV file sets",
+		Long: `Print shell commands that set the variables of a GITHUB_ENV file, which the next step of a job would have.
+- is standard input.`,
+		Example:     `eval "$(hubspoke-lab exports "$GITHUB_ENV")"`,
+		Annotations: map[string]string{cli.ExitStatus: cli.Offline},
+		RunE: func(c *cobra.Command, files []string) error {
+			if len(files) != 1 {
+				return cli.UsageError{Err: errors.New("give one FILE")}
 			}
+			return exports(files[0], c.InOrStdin(), c.OutOrStdout())
 		},
 	}
 }

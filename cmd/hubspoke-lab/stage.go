@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -12,23 +13,28 @@ import (
 	"strings"
 	"time"
 
+	hubspokechain "github.com/org/hubspoke-chain"
 	"github.com/org/hubspoke-chain/examples"
 	"github.com/org/hubspoke-chain/internal/lab"
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// stage is the lab and a runner's job before it, in which the real action runs as its own process.
+// stage is a lab in which the action runs as a process, the way the runner starts it.
 type stage struct {
 	*lab.Lab
 	servers *lab.Servers
 	action  runner.Action
-	binary  string // the built action
-	root    string // holds all that is written; removed at the end
+	binary  string // path of hubspoke-chain
+	root    string // all files are written here; removed at the end
 }
 
-// openLab starts a lab on loopback. An empty name takes the world that is built in, examples/lab.
+// openLab starts a lab on loopback with the world in the named file, or the built-in one of examples/lab.
 func openLab(world string, o lab.Options) (*lab.Lab, *lab.Servers, error) {
-	w, err := openWorld(world)
+	files, name := fs.FS(examples.Lab), "lab/world.json"
+	if world != "" {
+		files, name = os.DirFS(filepath.Dir(world)), filepath.Base(world)
+	}
+	w, err := lab.ReadWorld(files, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,16 +43,8 @@ func openLab(world string, o lab.Options) (*lab.Lab, *lab.Servers, error) {
 	return l, servers, err
 }
 
-// openWorld reads a world. An empty name takes the one that is built in, examples/lab.
-func openWorld(world string) (*lab.World, error) {
-	if world == "" {
-		return lab.ReadWorld(examples.Lab, "lab/world.json")
-	}
-	return lab.ReadWorld(os.DirFS(filepath.Dir(world)), filepath.Base(world))
-}
-
-// openStage starts a lab and builds the action from the module that the current directory is in.
-func openStage(ctx context.Context, world string, o lab.Options) (*stage, error) {
+// openStage starts a lab and finds the action's program; action is its path where the user named it.
+func openStage(ctx context.Context, world, action string, o lab.Options) (*stage, error) {
 	l, servers, err := openLab(world, o)
 	if err != nil {
 		return nil, err
@@ -55,19 +53,10 @@ func openStage(ctx context.Context, world string, o lab.Options) (*stage, error)
 	if s.root, err = os.MkdirTemp("", "hubspoke-lab-"); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	module, err := output(ctx, "go", "env", "GOMOD")
-	if err == nil && filepath.Base(module) != "go.mod" {
-		err = errors.New("this command builds the action, so it runs inside a checkout of hubspoke-chain")
-	}
-	if err != nil {
+	if s.binary, err = findProgram(ctx, action, s.root); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	directory := filepath.Dir(module)
-	s.binary = filepath.Join(s.root, "hubspoke-chain")
-	if _, err := output(ctx, "go", "build", "-C", directory, "-o", s.binary, "./cmd/hubspoke-chain"); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if s.action, err = runner.ReadAction(filepath.Join(directory, "action.yml")); err != nil {
+	if s.action, err = runner.ParseAction(hubspokechain.ActionYAML); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -77,7 +66,7 @@ func (s *stage) close() error {
 	return errors.Join(s.servers.Close(), os.RemoveAll(s.root))
 }
 
-// output runs a program of this machine and gives what it prints.
+// output runs a program and returns what it prints.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	var failed *exec.ExitError
@@ -87,7 +76,7 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// outcome is what a step came to.
+// outcome is how a step ended.
 type outcome struct {
 	runner.Result
 	log    *runner.Log
@@ -95,7 +84,7 @@ type outcome struct {
 	job    *runner.Job
 }
 
-// step runs the action as one step of a new job, with the environment that a runner gives it.
+// step runs the action as one step of a new job, in the environment that the runner sets.
 func (s *stage) step(ctx context.Context, jobName string, with map[string]string) (outcome, error) {
 	claims, err := s.Job(jobName)
 	if err != nil {
@@ -110,7 +99,7 @@ func (s *stage) step(ctx context.Context, jobName string, with map[string]string
 		return outcome{}, err
 	}
 	maps.Copy(job.Env, s.RequestEnv(s.servers.IssuerURL, claims))
-	// The lab stands in the place of the region's endpoint; nothing else differs from a real run.
+	// The endpoint is the only difference from a real run.
 	inputs := maps.Clone(with)
 	inputs["sts-endpoint"] = s.servers.STSURL
 	step, err := job.Start(s.action, inputs, nil)
@@ -128,11 +117,11 @@ func (s *stage) step(ctx context.Context, jobName string, with map[string]string
 	return outcome{result, step.Log, status, job}, nil
 }
 
-// finishWithin is the time that post steps have, also after an interrupt: what GitHub gives to a job that is
-// cancelled (GitHub Docs, "Workflow cancellation reference").
+// finishWithin is the time that post steps have, also after an interrupt. A canceled job has as much on GitHub (GitHub
+// Docs, "Workflow cancellation reference").
 const finishWithin = 5 * time.Minute
 
-// finish ends the job of a step and gives the log of its posts. An interrupt does not keep them from running.
+// finish ends the job of a step and returns the log of its post steps. They run even after an interrupt.
 func finish(ctx context.Context, job *runner.Job) (log string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
@@ -147,7 +136,7 @@ func finish(ctx context.Context, job *runner.Job) (log string, err error) {
 	return log, err
 }
 
-// leaked counts the lab's secrets that a text shows.
+// leaked returns the number of the lab's secrets that are in a text.
 func (s *stage) leaked(text string) int {
 	return len(slices.DeleteFunc(s.Secrets(), func(secret string) bool { return !strings.Contains(text, secret) }))
 }

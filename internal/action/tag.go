@@ -78,13 +78,3 @@ func tagValue(s string) string {
 	}
 	return s
 }
-
-// HubPolicy returns the inline session policy with which a step limits the hub's session to one spoke. The error is
-// about a spoke that is not the ARN of a role.
-func HubPolicy(spoke string) (string, error) {
-	arn, err := hop.ParseRoleARN(spoke)
-	if err != nil {
-		return "", err
-	}
-	return hop.HubPolicy([]hop.ARN{arn}), nil
-}

@@ -1,208 +1,172 @@
-// Package cli is what the command lines of this project share: how flags are read, what --help shows,
-// what a shell completes, and which exit status says what. It stands on package flag, which takes -name
-// and --name alike; the help shows --name. Flags and operands may stand in any order.
+// Package cli is what the command lines of this project share on top of cobra: the form of errors, help and
+// --version, the exit status, and the completion command. The commands themselves are in package main of each program.
 //
-// What a flag takes is read from its usage, where back quotes name it ("the trust policy's `FILE`"): a
-// name with FILE in it is completed with files, and one of words between bars, `text|json`, takes these
-// words and no others.
+// Two conventions read a flag's usage and a command's Use line. A flag whose value is named in back quotes, "`FILE`",
+// is completed with files if the name contains FILE; a command whose Use line has " -- " passes everything from its
+// first operand on to another program.
 package cli
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"slices"
+	"runtime"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/plain"
 )
 
-// Program is a program and its commands.
-type Program struct {
-	Name     string // as typed
-	Summary  string // one line
-	About    string // what a user should know beside the list of commands; lines of up to 100 characters
-	Version  string
-	Commands []Command
-}
+// ExitStatus is the annotation of a command with its exit statuses, one per line; a command without it has its
+// parent's.
+const ExitStatus = "exit status"
 
-// Command is one command of a program.
-type Command struct {
-	Name     string   // as typed behind the program, "policy hub-trust" for example
-	Summary  string   // one line, for the list of commands
-	Operands string   // what follows the flags, "FILE..." for example; empty when nothing may
-	About    string   // what it does, for --help: lines of up to 100 characters
-	Examples []string // command lines that work as they stand
+// Offline are the exit statuses of a command that sends no request and reports no finding.
+const Offline = "0  success\n2  bad command line or unreadable input"
 
-	// Setup declares the flags and gives what runs the command once they are read.
-	Setup func(flags *flag.FlagSet) func(ctx context.Context, operands []string, s Streams) error
-}
-
-// Streams are what a command reads and writes. Nothing else of the process is touched.
+// Streams are what a command reads and writes.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	Getenv   func(string) string
 }
 
-// Status is an error that only sets the exit status: the command has said what there is to say.
+// Status is an error that only sets the exit status: the command has already printed what there is to print.
 type Status int
 
 func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// UsageError is a command line that makes no sense; the exit status is 2.
+// UsageError is a bad command line; the exit status is 2.
 type UsageError struct{ Err error }
 
 func (e UsageError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the error itself.
+// Unwrap returns the error itself.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// Run runs the command that the arguments name and gives the exit status: 0 when it went well, that of a
-// Status, and 2 for a command line that makes no sense and for any other error, an input that cannot be
-// read for example. Results go to Out, all else to Err.
-func Run(ctx context.Context, p Program, args []string, s Streams) int {
-	p.Commands = append(slices.Clip(p.Commands), p.completion())
-	if len(args) == 0 {
-		fmt.Fprint(s.Err, p.help(""))
-		return 2
+// Build is what --version prints. The linker sets it in main.
+type Build struct {
+	Version string // v1.2.3, or dev
+	Commit  string // of the source, 40 hexadecimal digits, or unknown
+}
+
+// Program completes the root command of a program: it gets --help, --version, completion, and the given commands.
+func Program(root *cobra.Command, build Build, commands ...*cobra.Command) *cobra.Command {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.PersistentFlags().BoolP("help", "h", false, "show this help")
+	version := root.Flags().Bool("version", false, "print the version")
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 0:
+			return unknown(c, args[0])
+		case *version:
+			return printVersion(c, build)
+		}
+		if err := writeHelp(c.ErrOrStderr(), c); err != nil {
+			return err
+		}
+		return Status(2)
 	}
-	if args[0] == "help" {
-		args = append(slices.Clip(args[1:]), "--help")
+	root.AddCommand(commands...)
+	root.AddCommand(completionCommand(root.Name()), versionCommand(root.Name(), build))
+	root.SetHelpCommand(helpCommand())
+	for _, leaf := range Leaves(root) {
+		leaf.Flags().SetInterspersed(!passesOn(leaf))
 	}
-	c, rest, found := p.find(args)
-	var err error
-	switch {
-	case found:
-		err = c.run(ctx, p.Name, rest, s)
-	case args[0] == "--version" || args[0] == "-version" || args[0] == "version":
-		_, err = fmt.Fprintln(s.Out, p.Name, p.Version)
-	case isHelp(args[0]) || p.group(args) != "" && isHelp(args[len(args)-1]):
-		_, err = fmt.Fprint(s.Out, p.help(p.group(args)))
-	default:
-		err = UsageError{p.unknown(args)}
+	return root
+}
+
+// Group is a command that only holds others.
+func Group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: name, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(c, args[0])
+			}
+			var names []string
+			for _, one := range c.Commands() {
+				names = append(names, one.Name())
+			}
+			return UsageError{fmt.Errorf("%s needs a command: %s", name, strings.Join(names, ", "))}
+		},
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
+// NoArgs refuses operands.
+func NoArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return UsageError{fmt.Errorf("unexpected argument %q", args[0])}
+	}
+	return nil
+}
+
+// Run runs the command that the arguments name and returns the exit status: 0 on success, that of a Status, and 2 for
+// a bad command line and any other error. Results go to Out, everything else to Err.
+func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) int {
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	var unwritten error // cobra's help functions return none
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		if operands := c.Flags().Args(); c.HasSubCommands() && len(operands) > 0 {
+			unwritten = unknown(c, operands[0])
+		} else {
+			unwritten = writeHelp(s.Out, c)
+		}
+	})
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // by the script of a shell
+		completeValues(root)
+	} else {
+		args = twoHyphens(root, args, s.Err)
+	}
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = unwritten
 	}
 	var status Status
 	if err == nil || errors.As(err, &status) {
 		return int(status)
 	}
-	// A line end parts two errors; what else an error holds, a file's name for example, may come from anywhere.
+	// Joined errors are separated by line ends; an error may contain any other character, from a file name for example.
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(s.Err, "%s: error: %s\n", p.Name, plain.Defused(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(s.Err, "%s: error: %s\n", root.Name(), plain.Defused(strings.TrimSuffix(line, "\n")))
 	}
 	var usage UsageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(s.Err, "%s: hint: see %s\n", p.Name, strings.Join(strings.Fields(p.Name+" "+c.Name+" --help"), " "))
+		fmt.Fprintf(s.Err, "%s: hint: see %s --help\n", root.Name(), c.CommandPath())
 	}
 	return 2
 }
 
-func (c Command) run(ctx context.Context, program string, args []string, s Streams) error {
-	flags := newFlags()
-	run := c.Setup(flags)
-	operands, err := parse(flags, args, strings.HasPrefix(c.Operands, "--"))
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, err = fmt.Fprint(s.Out, c.help(program))
-		return err
-	case err == nil && c.Operands == "" && len(operands) > 0:
-		err = fmt.Errorf("unexpected argument %q", operands[0])
-	}
-	if err != nil {
-		return UsageError{err}
-	}
-	return run(ctx, operands, s)
+// unknown is the error for a command that does not exist, with the nearest ones that do.
+func unknown(group *cobra.Command, typed string) error {
+	prefix := strings.TrimPrefix(group.CommandPath()+" ", group.Root().Name()+" ")
+	return UsageError{fmt.Errorf("unknown command %q%s", prefix+typed, suggest(group, prefix, typed))}
 }
 
-func isHelp(arg string) bool { return arg == "--help" || arg == "-help" || arg == "-h" }
-
-// find gives the command whose words the arguments begin with, and what follows them.
-func (p Program) find(args []string) (c Command, rest []string, found bool) {
-	for _, c := range p.Commands {
-		n := len(strings.Fields(c.Name))
-		if len(args) >= n && strings.Join(args[:n], " ") == c.Name {
-			return c, args[n:], true
-		}
-	}
-	return Command{}, nil, false
+func printVersion(c *cobra.Command, build Build) error {
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s\ncommit:   %s\ngo:       %s\nplatform: %s/%s\n",
+		c.Root().Name(), build.Version, build.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
-// group is the first word, with a space, when several commands begin with it; else empty.
-func (p Program) group(args []string) string {
-	if len(args) > 0 && len(p.names(args[0]+" ")) > 0 {
-		return args[0] + " "
-	}
-	return ""
-}
+func versionCommand(program string, build Build) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "print version, commit, Go version and platform",
+		Long:    "Print the version, the commit that the source was built from, the Go version and the platform.",
+		Example: program + " version",
+		Args:    NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return printVersion(c, build) },
 
-func (p Program) names(prefix string) (names []string) {
-	for _, c := range p.Commands {
-		if strings.HasPrefix(c.Name, prefix) {
-			names = append(names, c.Name)
-		}
+		Annotations: map[string]string{ExitStatus: Offline},
 	}
-	return names
-}
-
-// unknown says what the arguments do not name, and the nearest thing that there is.
-func (p Program) unknown(args []string) error {
-	typed, group := args[0], p.group(args)
-	switch {
-	case strings.HasPrefix(typed, "-"):
-		return fmt.Errorf("there is no flag %s before a command", typed)
-	case group != "" && len(args) == 1:
-		return fmt.Errorf("%s is several commands: %s", typed, strings.Join(p.names(group), ", "))
-	case group != "":
-		typed = group + args[1]
-	}
-	return fmt.Errorf("there is no command %q%s", typed, suggest(typed, p.names(group)))
-}
-
-// help lists the commands, all or those of a group.
-func (p Program) help(group string) string {
-	width := 0
-	for _, name := range p.names(group) {
-		width = max(width, len(name))
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage: %s COMMAND [--flag VALUE...]\n\nCommands:\n", p.Summary, p.Name)
-	for _, c := range p.Commands {
-		if strings.HasPrefix(c.Name, group) {
-			fmt.Fprintf(&b, "  %-*s  %s\n", width, c.Name, c.Summary)
-		}
-	}
-	fmt.Fprintf(&b, "\n%s COMMAND --help shows flags and examples, --version the version.\n", p.Name)
-	if p.About != "" {
-		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(p.About))
-	}
-	return b.String()
-}
-
-func (c Command) help(program string) string {
-	flags := newFlags()
-	c.Setup(flags)
-	var list strings.Builder
-	flags.VisitAll(func(f *flag.Flag) {
-		name, usage := flag.UnquoteUsage(f)
-		if d := f.DefValue; d != "" && d != "false" && d != "0" {
-			usage += fmt.Sprintf(" (default %s)", d)
-		}
-		usage = strings.ReplaceAll(usage, "\n", "\n      ")
-		fmt.Fprintf(&list, "  %s\n      %s\n", strings.TrimSpace("--"+f.Name+" "+name), usage)
-	})
-	usage := program + " " + c.Name
-	if list.Len() > 0 {
-		usage += " [--flag VALUE...]"
-	}
-	parts := []string{c.Summary, strings.TrimSpace("Usage: " + usage + " " + c.Operands)}
-	if c.About != "" {
-		parts = append(parts, strings.TrimSpace(c.About))
-	}
-	if list.Len() > 0 {
-		parts = append(parts, "Flags:\n"+strings.TrimSuffix(list.String(), "\n"))
-	}
-	parts = append(parts, "Examples:\n  "+strings.ReplaceAll(strings.Join(c.Examples, "\n"), "\n", "\n  "))
-	return strings.Join(parts, "\n\n") + "\n"
 }

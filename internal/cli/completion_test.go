@@ -10,13 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/org/hubspoke-chain/internal/cli"
 )
 
 // TestMain lets the test's binary be the program itself, which the shells' completions ask.
 func TestMain(m *testing.M) {
 	if os.Getenv("TOOL") != "" {
-		os.Exit(cli.Run(context.Background(), program(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}))
+		os.Exit(cli.Run(context.Background(), program(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	}
 	os.Exit(m.Run())
 }
@@ -26,44 +28,57 @@ var completions = []struct {
 	words []string
 	want  string // :files stands for the names of files
 }{
-	{[]string{""}, "check make with completion"},
+	{[]string{""}, "check completion help make version with"},
 	{[]string{"ma"}, "make"},
-	{[]string{"make", ""}, "one many"},
+	{[]string{"make", ""}, "many none one"},
 	{[]string{"make", "m"}, "many"},
 	{[]string{"nothing", ""}, ""},
 	{[]string{"check", ""}, ":files"},
-	{[]string{"check", "--"}, "--format --limit --name --policy --strict"},
+	{[]string{"check", "--"}, "--format --help --limit --name --policy --strict"},
 	{[]string{"check", "--s"}, "--strict"},
-	{[]string{"check", "--format", ""}, "text json"},
+	{[]string{"check", "--format", ""}, "json text"},
 	{[]string{"check", "--format", "j"}, "json"},
 	{[]string{"check", "--policy", ""}, ":files"},
 	{[]string{"check", "--limit", ""}, ""},
 	{[]string{"check", "--strict", ""}, ":files"},
 	{[]string{"check", "x", "--policy", "y", "--l"}, "--limit"},
 	{[]string{"make", "one", ""}, ""},
-	{[]string{"completion", ""}, "bash zsh fish"},
+	{[]string{"completion", ""}, "bash fish powershell zsh"},
 }
 
-func TestNext(t *testing.T) {
+// TestComplete asks as the scripts do.
+func TestComplete(t *testing.T) {
 	t.Parallel()
 	more := append(completions[:len(completions):len(completions)], []struct {
 		words []string
 		want  string
 	}{
-		{[]string{"check", "--format=j"}, "--format=json"},
-		{[]string{"check", "--format", "=", "j"}, "json"}, // as bash takes it apart
-		{[]string{"check", "--format", "="}, "text json"},
-		{[]string{"check", "--nonsense", ""}, ":files"},
+		{[]string{"check", "--format=j"}, "json"},
+		{[]string{"help", ""}, "check completion make version with"},
+		{[]string{"help", "make", ""}, "many none one"},
+		{[]string{"help", "check", ""}, ""},
 	}...)
 	for _, c := range more {
-		status, stdout, stderr := run(append([]string{"completion", "next", "--"}, c.words...)...)
+		status, stdout, stderr := run(append([]string{cobra.ShellCompRequestCmd}, c.words...)...)
+		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+		// The last line has bits that tell the shell what to do; the shell filters by what was typed.
 		var words []string
-		for line := range strings.Lines(stdout) {
-			word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-			words = append(words, word)
+		_, typed, assigned := strings.Cut(c.words[len(c.words)-1], "=")
+		if !assigned {
+			typed = c.words[len(c.words)-1]
 		}
-		if got := strings.Join(words, " "); status != 0 || got != c.want || stderr != "" {
-			t.Errorf("%q: status %d, %q, want %q %s", c.words, status, got, c.want, stderr)
+		for _, line := range lines[:len(lines)-1] {
+			if word, _, _ := strings.Cut(line, "\t"); strings.HasPrefix(word, typed) {
+				words = append(words, word)
+			}
+		}
+		directive := lines[len(lines)-1]
+		if directive == fmt.Sprintf(":%d", cobra.ShellCompDirectiveDefault) && len(words) == 0 {
+			words = []string{":files"}
+		}
+		slices.Sort(words)
+		if got := strings.Join(words, " "); status != 0 || got != c.want || !strings.HasPrefix(stderr, "Completion ended with directive: ") {
+			t.Errorf("%q: status %d, %q %s, want %q %s", c.words, status, got, directive, c.want, stderr)
 		}
 	}
 }
@@ -73,15 +88,25 @@ var shells = map[string]struct {
 	load     string
 	complete func(words []string) string
 }{
-	"bash": {"source <(tool completion bash)", func(words []string) string {
-		return fmt.Sprintf("COMP_WORDS=(tool %s); COMP_CWORD=%d; _tool; printf '%%s\n' \"${COMPREPLY[@]}\"", quoted(words), len(words))
+	// The package bash-completion has what puts words together that bash has split; without it, none here is.
+	"bash": {`source /usr/share/bash-completion/bash_completion 2>/dev/null ||
+_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]}; }
+source <(tool completion bash)
+`, func(words []string) string {
+		line := strings.Join(words, " ")
+		return fmt.Sprintf("COMP_WORDS=(tool %s); COMP_CWORD=%d; COMP_LINE='tool %s'; COMP_POINT=%d; COMP_TYPE=37; COMPREPLY=(); "+
+			"__start_tool 2>/dev/null; printf '%%s\n' \"${COMPREPLY[@]}\"", quoted(words), len(words), line, len(line)+5)
 	}},
 	// zsh completes on a terminal only, so there is something in the place of what the script calls.
 	"zsh": {`compdef() { : }
-_files() { print -l :files }
-_describe() { local x; for x in "${(@P)2}"; do print -r -- "${x%%:*}"; done }
+_arguments() { print -l :files }
+_describe() {
+  local x found=1
+  for x in "${(@P)2}"; do [[ $x == ${begun}* ]] && print -r -- "${x%%:*}" && found=0; done
+  return found
+}
 source <(tool completion zsh)`, func(words []string) string {
-		return fmt.Sprintf("words=(tool %s); CURRENT=%d; _tool", quoted(words), len(words)+1)
+		return fmt.Sprintf("words=(tool %s); begun=%s; CURRENT=%d; _tool || true", quoted(words), quoted(words[len(words)-1:]), len(words)+1)
 	}},
 	"fish": {"tool completion fish | source", func(words []string) string {
 		return fmt.Sprintf(`complete -C 'tool %s' | string replace -r '\t.*' ''`, strings.Join(words, " "))

@@ -2,105 +2,115 @@ package cli
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// parse reads flags and operands in any order, up to a "--", behind which all are operands. Where the
-// operands are a command line of their own, flags end at the first of them.
-func parse(flags *flag.FlagSet, args []string, foreign bool) (operands []string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, inOneForm(flags, err)
+// choice is a flag that takes one of several words, or an empty value.
+type choice struct {
+	value *string
+	words []string
+}
+
+// Choice declares a flag that takes one of the words. A usage that names no value shows the words in its place.
+func Choice[T ~string](flags *pflag.FlagSet, value *string, name, initial string, words []T, usage string) {
+	*value = initial
+	c := choice{value: value}
+	for _, word := range words {
+		c.words = append(c.words, string(word))
+	}
+	flags.Var(c, name, usage)
+}
+
+func (c choice) String() string { return *c.value }
+
+func (c choice) Type() string { return strings.Join(c.words, "|") }
+
+func (c choice) Set(word string) error {
+	if word != "" && !slices.Contains(c.words, word) {
+		return fmt.Errorf("must be one of %s", strings.Join(c.words, ", "))
+	}
+	*c.value = word
+	return nil
+}
+
+// flagError words the errors of pflag as those of this project.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		hyphens, name := "--", unknown.GetSpecifiedName()
+		if short := unknown.GetSpecifiedShortnames(); short != "" {
+			hyphens, name = "-", short
 		}
-		rest := flags.Args()
-		read := len(args) - len(rest)
-		if len(rest) == 0 || foreign || read > 0 && args[read-1] == "--" {
-			return append(operands, rest...), checkWords(flags)
-		}
-		operands, args = append(operands, rest[0]), rest[1:]
+		name, _, _ = strings.Cut(name, "=")
+		err = fmt.Errorf("unknown flag %s%s%s", hyphens, name, suggestFlag(c.Flags(), "--"+name))
+	case errors.As(err, &missing):
+		err = fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
+	case errors.As(err, &invalid):
+		err = fmt.Errorf("invalid value %q for --%s: %w", invalid.GetValue(), invalid.GetFlag().Name, invalid.Unwrap())
 	}
+	return UsageError{err}
 }
 
-// newFlags is a set that says nothing by itself: errors have one form, Run's.
-func newFlags() *flag.FlagSet {
-	flags := flag.NewFlagSet("", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	return flags
-}
-
-// inOneForm words the errors of package flag as this project's are, with two hyphens.
-func inOneForm(flags *flag.FlagSet, err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
-		var known []string
-		flags.VisitAll(func(f *flag.Flag) { known = append(known, "--"+f.Name) })
-		return fmt.Errorf("there is no flag --%s%s", name, suggest("--"+name, known))
-	}
-	words := strings.NewReplacer(
-		"flag needs an argument: -", "there is no value for --", " for flag -", " for --", " for -", " for --")
-	return errors.New(words.Replace(err.Error()))
-}
-
-// takes is what stands for a flag's value, and the words that it takes when there is a choice.
-func takes(f *flag.Flag) (name string, words []string) {
-	name, _ = flag.UnquoteUsage(f)
-	if strings.Contains(name, "|") {
-		words = strings.Split(name, "|")
-	}
-	return name, words
-}
-
-// checkWords holds the flags that were given to the words that they take. A flag that collects its values
-// shows none of them here, and checks them itself.
-func checkWords(flags *flag.FlagSet) error {
-	var err error
-	flags.Visit(func(f *flag.Flag) {
-		value := f.Value.String()
-		if _, words := takes(f); words != nil && value != "" && !slices.Contains(words, value) && err == nil {
-			err = fmt.Errorf("--%s: %q is none of %s", f.Name, value, strings.Join(words, ", "))
-		}
-	})
-	return err
-}
-
-// suggest names the nearest of the known words, when one is near.
-func suggest(typed string, known []string) string {
-	best, nearest := len(typed)/3+2, ""
-	for _, word := range known {
-		if d := distance(typed, word); d < best {
-			best, nearest = d, word
-		}
-	}
-	if nearest == "" {
+// suggest names the commands of a group that are nearest to the word typed.
+func suggest(group *cobra.Command, prefix, typed string) string {
+	group.SuggestionsMinimumDistance = 2
+	near := group.SuggestionsFor(typed)
+	if len(near) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (did you mean %s?)", nearest)
+	return fmt.Sprintf(" (did you mean %s?)", prefix+strings.Join(near, " or "+prefix))
 }
 
-// distance counts the letters to insert, delete or replace, after Levenshtein.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// suggestFlag does the same for flags, which cobra has no suggestions for: it takes them as commands.
+func suggestFlag(flags *pflag.FlagSet, typed string) string {
+	var group cobra.Command
+	flags.VisitAll(func(f *pflag.Flag) {
+		group.AddCommand(&cobra.Command{Use: "--" + f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	return suggest(&group, "", typed)
+}
+
+// twoHyphens writes -flag as --flag, up to the first word that is no argument of this program, and prints a notice.
+// Earlier versions accepted both; pflag reads -flag as four flags of one letter.
+func twoHyphens(root *cobra.Command, args []string, notices io.Writer) []string {
+	c, rest, err := root.Find(args)
+	if err != nil {
+		return args
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	rest = slices.Clone(rest)
+	for i := 0; i < len(rest) && rest[i] != "--"; i++ {
+		arg := rest[i]
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			if c.HasSubCommands() || passesOn(c) {
+				break
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+			continue
+		}
+		name, _, assigned := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		flag := c.Flags().Lookup(name)
+		if flag == nil {
+			continue
+		}
+		if !strings.HasPrefix(arg, "--") {
+			rest[i] = "-" + arg
+			fmt.Fprintf(notices, "%s: notice: -%s is deprecated and will not work in the next release: use --%s\n",
+				root.Name(), name, name)
+		}
+		if flag.NoOptDefVal == "" && !assigned {
+			i++ // its value
 		}
 	}
-	return row[len(b)]
+	return append(strings.Fields(c.CommandPath())[1:], rest...)
 }
+
+// passesOn reports whether the operands of a command are the command line of another program.
+func passesOn(c *cobra.Command) bool { return strings.Contains(c.Use, " -- ") }

@@ -41,11 +41,17 @@ func ReadAction(path string) (Action, error) {
 	if err != nil {
 		return Action{}, err
 	}
-	var a Action
-	if err := yaml.Unmarshal(text, &a); err != nil {
+	a, err := ParseAction(text)
+	if err != nil {
 		return Action{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return a, nil
+}
+
+// ParseAction parses the text of an action.yml.
+func ParseAction(text []byte) (Action, error) {
+	var a Action
+	return a, yaml.Unmarshal(text, &a)
 }
 
 // inputs gives every input its value: what the step says, else the default, else nothing. A key that

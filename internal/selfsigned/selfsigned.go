@@ -1,4 +1,4 @@
-// Package selfsigned makes the certificates of tests and of the storm: no product believes one that it is not given.
+// Package selfsigned creates certificates for tests.
 package selfsigned
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// New makes a certificate that has signed itself, of the authority name and for the addresses, good until the given time.
+// New returns a self-signed CA certificate with the common name, for the addresses, valid until the given time.
 func New(name string, until time.Time, addresses ...net.IP) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -28,7 +28,7 @@ func New(name string, until time.Time, addresses ...net.IP) (tls.Certificate, er
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// PEM gives the certificate, without its key, as a ca-bundle has it.
+// PEM returns the certificate without its key, in the form of a CA bundle.
 func PEM(c tls.Certificate) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
 }

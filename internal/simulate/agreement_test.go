@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/org/hubspoke-chain/internal/action"
+	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
@@ -118,10 +118,11 @@ func agree(t *testing.T, l *lab.Lab, url string, g generator, files fstest.MapFS
 // asked walks the hop at STS as the action does: "allowed", or the action that was refused.
 func asked(t *testing.T, url, token string, in Input, s *scenario) string {
 	t.Helper()
-	narrow, err := action.HubPolicy(agreeSpoke)
+	spoke, err := hop.ParseRoleARN(agreeSpoke)
 	if err != nil {
 		t.Fatal(err)
 	}
+	narrow := hop.HubPolicy([]hop.ARN{spoke})
 	options := sts.Options{Region: "us-east-1", BaseEndpoint: &url, Retryer: aws.NopRetryer{}}
 	hub, err := sts.New(options).AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: aws.String(agreeHub), RoleSessionName: &s.sessionName, WebIdentityToken: &token, Policy: &narrow,

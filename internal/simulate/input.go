@@ -149,12 +149,12 @@ const ownPolicy = "the action's own"
 
 // narrow adds the session policy that the action passes.
 func (s *scenario) narrow(p *problems) error {
-	text, err := action.HubPolicy(s.spoke.ARN)
+	spoke, err := hop.ParseRoleARN(s.spoke.ARN)
 	if err != nil {
 		p.add("--role-to-assume: %w", err)
 		return nil
 	}
-	d, err := policy.Parse([]byte(text))
+	d, err := policy.Parse([]byte(hop.HubPolicy([]hop.ARN{spoke})))
 	if err != nil {
 		return err
 	}
@@ -169,13 +169,13 @@ func (in Input) readSent(s *scenario, p *problems) {
 	if s.sessionName == "" {
 		s.sessionName = "gh-" + or(s.claims.Text("run_id"), "1") + "-" + or(s.claims.Text("run_attempt"), "1")
 	}
-	if !hop.SessionName.Holds(s.sessionName) {
+	if !hop.SessionName.Matches(s.sessionName) {
 		p.add("--role-session-name: %q is not %s", s.sessionName, hop.SessionName.Words)
 	}
-	if in.SourceIdentity != "" && !hop.SessionName.Holds(in.SourceIdentity) {
+	if in.SourceIdentity != "" && !hop.SessionName.Matches(in.SourceIdentity) {
 		p.add("--source-identity: %q is not %s", in.SourceIdentity, hop.SessionName.Words)
 	}
-	if in.ExternalID != "" && !hop.ExternalID.Holds(in.ExternalID) {
+	if in.ExternalID != "" && !hop.ExternalID.Matches(in.ExternalID) {
 		p.add("--role-external-id: %q is not %s", in.ExternalID, hop.ExternalID.Words)
 	}
 	s.context = policy.Context{}

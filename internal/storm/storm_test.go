@@ -1,366 +1,201 @@
+// Package storm tests the action and credential-process under random faults: the lab misbehaves, the runner's files
+// are damaged, steps are canceled and processes are killed. After each hop it checks what must hold whatever happens:
+//
+//   - no secret is in the log before its mask, or anywhere that is not meant for it;
+//   - the exports are complete or absent, and belong to the requested roles;
+//   - the exit status and the annotations agree;
+//   - no step runs for more than a second after its timeout;
+//   - no connection, file or goroutine is left.
+//
+// It has no product code. "go test ./..." runs a few hops; the flags of TestStorm run more.
 package storm
 
 import (
 	"context"
 	"errors"
-	"net"
+	"flag"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"reflect"
-	"regexp"
-	"slices"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/org/hubspoke-chain/examples"
-	"github.com/org/hubspoke-chain/internal/credproc"
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
-// TestStorm walks some hops of a seed. The command walks thousands.
-func TestStorm(t *testing.T) {
-	t.Parallel()
-	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// In place of the program that auto-refresh leaves, one that is there and says its version.
-	o := Options{Hops: 150, Seed: 7, Workers: 16, Dir: t.TempDir(), Program: "/bin/true", World: world}
-	s, err := Run(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Hops != o.Hops || s.Good+s.Failed+s.Cancelled != o.Hops || s.Good < 10 || s.Failed < 10 || s.Cancelled < 3 || len(s.Faults) < 20 || s.Requests < o.Hops || s.Retries < 10 {
-		t.Errorf("the weather was too mild: %+v", s)
-	}
-}
-
-func TestDrawn(t *testing.T) {
-	t.Parallel()
-	for n := range 200 {
-		if a, b := drawn(3, n), drawn(3, n); !reflect.DeepEqual(a, b) {
-			t.Fatalf("hop %d is %s once and %s then", n, a, b)
-		}
-	}
-	if drawn(3, 1).String() == drawn(4, 1).String() {
-		t.Error("the seed changes nothing")
-	}
-}
-
-// Every fault that the lab has is one that the storm draws.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	drawn := slices.Sorted(slices.Values(slices.Concat(both, lasting, ofIssuer, ofSTS)))
-	if !slices.Equal(drawn, lab.FaultKinds()) {
-		t.Errorf("the storm draws %q, the lab has %q", drawn, lab.FaultKinds())
-	}
-}
-
-const (
-	token = "eyJhbGciOiJSUzI1NiJ9.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabcdefghijklmnopqrstuvwxyz0123456789.sig"
-	keyID = "ASIAAAAAAAAAAAAAAAAA"
+var (
+	hopsFlag      = flag.Int("hops", 150, "TestStorm: `N` hops in the test's process")
+	processesFlag = flag.Int("processes", 48, "TestStorm: `N` hops, each a process that may get SIGINT, SIGTERM or SIGKILL")
+	callsFlag     = flag.Int("calls", 24, "TestStorm: `N` calls of credential-process, eight at a time on one chain file")
+	seedFlag      = flag.Uint64("seed", 1, "TestStorm: seed `S` of everything random")
+	fromFlag      = flag.Int("from", 0, "TestStorm: number `N` of the first hop, to repeat one")
+	workersFlag   = flag.Int("workers", 16, "TestStorm: `N` hops at a time")
 )
 
-// ends is when the sessions of these tests do.
-var ends = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-// good is a hop that worked, as its check sees it.
-func good(t *testing.T) check {
-	t.Helper()
-	j, err := newJob(t.TempDir(), 0)
-	if err != nil {
-		t.Fatal(err)
+// TestStorm runs hops under random conditions, and fails at each violation. With -v it prints its progress:
+//
+//	go test ./internal/storm -run TestStorm -v -timeout 0 -hops 100000 -processes 500 -calls 500 -seed 1
+func TestStorm(t *testing.T) {
+	if min(*hopsFlag, *processesFlag, *callsFlag, *fromFlag) < 0 || *workersFlag < 1 || *workersFlag > 1000 {
+		t.Fatal("-hops, -processes, -calls and -from are 0 or more, -workers is 1 to 1000")
 	}
-	c := check{weather: calm(), job: j, secrets: []string{token, keyID}, took: time.Second, timeout: time.Second,
-		log: "::add-mask::" + token + "\n::add-mask::" + keyID + "\n  token    x\n",
-		holder: func(id, _, _ string) (string, time.Time) {
-			if id != keyID {
-				return "", time.Time{}
-			}
-			return session(stagingRole) + "gh-1-1", ends
-		}}
-	variables, out := c.weather.wanted()
-	c.write(t, "GITHUB_ENV", variables)
-	c.write(t, "GITHUB_OUTPUT", out)
-	return c
-}
-
-func (c check) write(t *testing.T, name string, set []string) {
-	t.Helper()
-	text := ""
-	for _, n := range set {
-		value := "x"
-		if n == "AWS_ACCESS_KEY_ID" {
-			value = keyID
-		}
-		if n == "aws-expiration" {
-			value = ends.Format(time.RFC3339)
-		}
-		text += n + "=" + value + "\n"
+	root := openDir(t)
+	program := filepath.Join(root, "hubspoke-chain")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/hubspoke-chain").CombinedOutput(); err != nil {
+		t.Fatalf("building hubspoke-chain: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(c.job.env[name], []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestChecks has each check find what it is for.
-func TestChecks(t *testing.T) {
-	t.Parallel()
-	if problems := good(t).all(); len(problems) > 0 {
-		t.Fatalf("a good hop: %q", problems)
-	}
-	failing := func(c *check) {
-		c.status = 1
-		c.weather.job = "feature"
-		c.log += "::error title=hubspoke-chain::no\n"
-		for _, name := range commandFiles {
-			os.WriteFile(c.job.env[name], nil, 0o644)
-		}
-	}
-	c := good(t)
-	failing(&c)
-	if problems := c.all(); len(problems) > 0 {
-		t.Fatalf("a hop that failed as it should: %q", problems)
-	}
-	for want, change := range map[string]func(*testing.T, *check){
-		"the step took 2.5s, and its timeout is 1s":                                func(_ *testing.T, c *check) { c.took = 2500 * time.Millisecond },
-		"the step wrote to stderr: panic: ":                                        func(_ *testing.T, c *check) { c.stderr = "panic: x" },
-		`"x" is masked, which is no secret`:                                        func(_ *testing.T, c *check) { c.log += "::add-mask::x\n" },
-		`"123456789012" is masked, which is no secret`:                             func(_ *testing.T, c *check) { c.log += "::add-mask::123456789012\n" },
-		`the log has a command that is not the action's: "::set-output name=x::y"`: func(_ *testing.T, c *check) { c.log += "::set-output name=x::y\n" },
-		`the log has a command that is not the action's: "  ##[error]y"`:           func(_ *testing.T, c *check) { c.log += "  ##[error]y\n" },
-		`the credentials in GITHUB_ENV are those of "arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1", want arn:aws:sts::333333333333:assumed-role/deploy-production/`: func(_ *testing.T, c *check) { c.weather.inputs["ROLE-TO-ASSUME"] = productionRole },
-		"aws-expiration is 2026-03-01T12:00:00Z, and the sessions end at 2026-03-01T13:00:00Z": func(_ *testing.T, c *check) {
-			c.holder = func(_, _, _ string) (string, time.Time) { return session(stagingRole), ends.Add(time.Hour) }
-		},
-		"GITHUB_ENV.new is left among the command files":             func(_ *testing.T, c *check) { os.WriteFile(c.job.env["GITHUB_ENV"]+".new", nil, 0o644) },
-		"the exit status is 2":                                       func(_ *testing.T, c *check) { failing(c); c.status = 2 },
-		"the exit status is -1":                                      func(_ *testing.T, c *check) { failing(c); c.status = -1; c.death.signal = syscall.SIGTERM },
-		"nothing went wrong, and the step failed":                    func(_ *testing.T, c *check) { failing(c); c.weather = calm() },
-		"a secret is in the log before its mask":                     func(_ *testing.T, c *check) { c.log = "  " + keyID + "\n" + c.log },
-		"a part of a secret is in the log":                           func(_ *testing.T, c *check) { c.log += token[len(token)-60:len(token)-20] + "\n" },
-		"the exit status is 1, and there are 0 error annotations":    func(_ *testing.T, c *check) { failing(c); c.log = "" },
-		"the exit status is 1, and there are 2 error annotations":    func(_ *testing.T, c *check) { failing(c); c.log += "::error::again\n" },
-		"the exit status is 0, and there are 1 error annotations":    func(_ *testing.T, c *check) { c.log += "::error::no\n" },
-		`the step failed, and GITHUB_OUTPUT sets ["aws-expiration"]`: func(t *testing.T, c *check) { failing(c); c.write(t, "GITHUB_OUTPUT", []string{"aws-expiration"}) },
-		`GITHUB_ENV sets [], want ["AWS_ACCESS_KEY_ID" "AWS_CREDENTIAL_EXPIRATION" "AWS_DEFAULT_REGION" "AWS_REGION" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN"]`: func(t *testing.T, c *check) { c.write(t, "GITHUB_ENV", nil) },
-		`GITHUB_STATE sets ["folder"], want []`:                           func(t *testing.T, c *check) { c.write(t, "GITHUB_STATE", []string{"folder"}) },
-		"GITHUB_ENV cannot be read by the runner: invalid format \"AWS\"": func(_ *testing.T, c *check) { os.WriteFile(c.job.env["GITHUB_ENV"], []byte("AWS\n"), 0o644) },
-		"a secret is in the job summary": func(_ *testing.T, c *check) {
-			os.WriteFile(c.job.env["GITHUB_STEP_SUMMARY"], []byte("x "+keyID), 0o644)
-		},
-		"GITHUB_OUTPUT holds a secret in oidc-subject":     func(_ *testing.T, c *check) { appendTo(c.job.env["GITHUB_OUTPUT"], "oidc-subject="+token+"\n") },
-		"AWS_ACCESS_KEY_ID of GITHUB_ENV was never masked": func(_ *testing.T, c *check) { c.log = "" },
-		"the temp directory has 1 entries, want 0":         func(_ *testing.T, c *check) { os.Mkdir(filepath.Join(c.job.temp, "x"), 0o700) },
-		"config has mode -rw-r--r--": func(_ *testing.T, c *check) {
-			os.MkdirAll(filepath.Join(c.job.temp, "x"), 0o700)
-			os.WriteFile(filepath.Join(c.job.temp, "x", "config"), nil, 0o644)
-		},
-		`the step was killed, and GITHUB_OUTPUT sets ["aws-expiration"]: neither all nor nothing`: func(t *testing.T, c *check) {
-			c.status, c.death.signal = -1, syscall.SIGKILL
-			c.write(t, "GITHUB_OUTPUT", []string{"aws-expiration"})
-		},
-	} {
-		c := good(t)
-		change(t, &c)
-		if got := strings.Join(c.all(), "\n"); !strings.Contains(got, want) {
-			t.Errorf("want %s, got\n%s", want, got)
-		}
-	}
-}
-
-func appendTo(path, text string) {
-	old, _ := os.ReadFile(path)
-	os.WriteFile(path, append(old, text...), 0o644)
-}
-
-func TestAnswerProblem(t *testing.T) {
-	t.Parallel()
-	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := lab.New(world, lab.Options{})
-	job, err := l.Job("staging")
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := l.Mint(job, "sts.amazonaws.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers, err := l.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { servers.Close() })
-	chain := filepath.Join(t.TempDir(), "chain.json")
-	if err := (credproc.Chain{
-		Region: "us-east-1", Hub: hubRole, Spoke: stagingRole, SessionName: "storm", Audience: "sts.amazonaws.com", DurationSeconds: 3600,
-		Endpoint: servers.STSURL, MaxAttempts: 1, TimeoutSeconds: 60,
-	}).Write(chain); err != nil {
-		t.Fatal(err)
-	}
-	env := l.RequestEnv(servers.IssuerURL, job)
-	var out, warnings strings.Builder
-	if err := credproc.Run(t.Context(), chain, func(name string) string { return env[name] }, &out, &warnings); err != nil {
-		t.Fatal(err)
-	}
-	answer, killed, none := out.String(), death{signal: syscall.SIGKILL}, death{}
-	with := func(pattern, text string) string { return regexp.MustCompile(pattern).ReplaceAllString(answer, text) }
-	for _, test := range []struct {
-		stdout, stderr string
-		status         int
-		took           time.Duration
-		death          death
-		want           string
+	for _, part := range []struct {
+		name string
+		n    int
+		run  func(*storm, context.Context) (summary, error)
 	}{
-		{answer, "", 0, 0, none, ""},
-		{"", "hubspoke-chain: error: no\n", 1, 0, none, ""},
-		{answer, "", -1, 0, killed, ""},
-		{"", "x " + secret, 1, 0, none, "a secret is on stderr"},
-		{"", "", 1, 0, none, "the call failed and does not say why"},
-		{"{", "no", 1, 0, none, "the call failed with status 1, and stdout has 1 bytes"},
-		{"", "no", 2, 0, none, "the exit status is 2"},
-		{"", "", -1, 0, none, "the exit status is -1"},
-		{"", "no", -1, 0, death{signal: syscall.SIGTERM}, "the exit status is -1"},
-		{answer, "", 0, 8 * time.Second, none, "the call took 8s, and its timeout is 3s"},
-		{"", "", 0, 0, none, "the answer is not one line of version 1: unexpected end of JSON input"},
-		{answer + "\n", "", 0, 0, none, "the answer is not one line of version 1: <nil>"},
-		{with(`"Expiration":"[^"]*"`, `"Expiration":"2020-01-01T00:00:00Z"`), "", 0, 0, none, "the answer has expired: 2020-01-01T00:00:00Z"},
-		{with(`"SessionToken":"..`, `"SessionToken":"xx`), "", 0, 0, none, `the answer is of the session "", want arn:aws:sts::222222222222:assumed-role/deploy-staging/`},
-		{with(`222222222222`, `333333333333`), "", 0, 0, none, "the answer is of account 333333333333"},
+		{"hops", *hopsFlag, (*storm).run},
+		{"processes", *processesFlag, (*storm).runProcesses},
+		{"calls", *callsFlag, (*storm).runCalls},
 	} {
-		got := told{test.stdout, test.stderr, test.status, time.Now(), test.took}.problem(l, test.death)
-		if got != test.want {
-			t.Errorf("%s: got %q, want %q", test.stdout, got, test.want)
+		if part.n == 0 {
+			continue
 		}
-	}
-	late := told{stdout: with(`"Expiration":"[^"]*"`, `"Expiration":"2099-01-01T00:00:00Z"`), began: time.Now()}
-	if got, want := late.problem(l, none), "the answer is said to end at 2099-01-01T00:00:00Z, and ends at "; !strings.HasPrefix(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	dir := t.TempDir()
-	for name, want := range map[string]string{"chain.json": "", "chain.cache": "", "chain.lock": "", "chain.cache.new": "chain.cache.new is left", "core": "core is left"} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := dirProblem(dir, false); got != want {
-			t.Errorf("%s: got %q, want %q", name, got, want)
-		}
-		if want != "" {
-			os.Remove(path)
-		}
-	}
-}
-
-// TestProfileSessions finds credentials that stand in the wrong profile.
-func TestProfileSessions(t *testing.T) {
-	t.Parallel()
-	c := good(t)
-	c.weather.spokes, c.weather.inputs["SPOKES"] = 2, "staging = "+stagingRole+"\nproduction = "+productionRole+" eu-central-1\n"
-	c.holder = func(id, key, token string) (string, time.Time) {
-		if key != "k"+id || token != "t"+id {
-			return "", time.Time{}
-		}
-		return map[string]string{"S": session(stagingRole), "P": session(productionRole)}[id], ends
-	}
-	write := func(staging, production string) {
-		folder := filepath.Join(c.job.temp, "hubspoke-chain-x")
-		os.MkdirAll(folder, 0o700)
-		text := ""
-		for _, p := range [][2]string{{"staging", staging}, {"production", production}} {
-			text += "[" + p[0] + "]\naws_access_key_id = " + p[1] + "\naws_secret_access_key = k" + p[1] + "\naws_session_token = t" + p[1] + "\n"
-		}
-		if err := os.WriteFile(filepath.Join(folder, "credentials"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("S", "P")
-	if got := c.sessionProblems(); len(got) > 0 {
-		t.Errorf("each in its place: %q", got)
-	}
-	write("P", "S")
-	if got := c.sessionProblems(); len(got) != 2 {
-		t.Errorf("the one in the other's place: %q", got)
+		t.Run(part.name, func(t *testing.T) {
+			s := &storm{hops: part.n, seed: *seedFlag, from: *fromFlag, workers: *workersFlag, program: program,
+				dir: filepath.Join(root, part.name), world: exampleWorld(t), report: func(v violation) { t.Error(v) }}
+			if err := os.Mkdir(s.dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			defer s.printProgress(t, part.name)()
+			got, err := part.run(s, t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(got)
+			if s.violations.Load() == 0 && got.hops < part.n {
+				t.Errorf("%d ran, want %d", got.hops, part.n)
+			}
+			if got.succeeded+got.failed+got.canceled != got.hops {
+				t.Errorf("the numbers do not add up: %+v", got)
+			}
+			if part.name == "hops" && part.n >= 150 && s.violations.Load() == 0 && got.mild() {
+				t.Errorf("the conditions were too mild: %+v", got)
+			}
+		})
 	}
 }
 
-// TestLeft has a front find a connection that is left open.
-func TestLeft(t *testing.T) {
-	t.Parallel()
-	f, err := newFront()
+// mild reports whether too little went wrong in 150 hops or more to show anything.
+func (s summary) mild() bool {
+	return s.succeeded < 10 || s.failed < 10 || s.canceled < 3 || len(s.faults) < 20 || s.requests < s.hops || s.retries < 10
+}
+
+// openDir returns a new directory that every user can enter: as root, the processes run as another user.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "storm-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.close()
-	c, err := net.Dial("tcp", f.plain)
-	if err != nil {
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for f.opened() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if got := f.left(); got != 1 {
-		t.Errorf("%d connections are open, want 1", got)
-	}
-	c.Close()
-	if got := f.left(); got != 0 {
-		t.Errorf("%d connections are open, want none", got)
-	}
+	return dir
 }
 
-func TestStageOf(t *testing.T) {
-	t.Parallel()
-	for log, want := range map[string]string{
-		"x\n::error title=hubspoke-chain::assuming hub role arn: no\n":  "assuming hub role",
-		"x\n::error title=hubspoke-chain::aws-region: is required\n":    "reading what was asked for",
-		"::error title=hubspoke-chain::exporting the credentials: no\n": "exporting the credentials",
-	} {
-		if got := stageOf(1, log); got != want {
-			t.Errorf("%q: got %q, want %q", log, got, want)
-		}
-	}
-	if got := stageOf(0, ""); got != "" {
-		t.Errorf("a hop that worked failed at %q", got)
-	}
-}
-
-func TestLate(t *testing.T) {
-	t.Parallel()
-	for took, want := range map[time.Duration]time.Duration{
-		9 * time.Millisecond: 0, 11 * time.Millisecond: 0, 12 * time.Millisecond: 2 * time.Millisecond, 30 * time.Millisecond: 20 * time.Millisecond, time.Second: 990 * time.Millisecond,
-	} {
-		if got := late(took); got != want {
-			t.Errorf("a tick of %s is late by %s, want %s", took, got, want)
-		}
-	}
-}
-
-// TestEnded ends a storm, which is no violation.
-func TestEnded(t *testing.T) {
-	t.Parallel()
+func exampleWorld(t *testing.T) *lab.World {
+	t.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return world
+}
+
+// printProgress prints a line every few seconds with -v, until the returned function is called.
+func (s *storm) printProgress(t *testing.T, what string) (stop func()) {
+	if !testing.Verbose() {
+		return func() {}
+	}
+	start, ticks := time.Now(), time.NewTicker(5*time.Second)
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-ticks.C:
+				done, violations := int(s.done.Load()), int(s.violations.Load())
+				fmt.Fprintln(t.Output(), progress(what, done, s.hops, violations, time.Since(start)))
+			}
+		}
+	}()
+	return func() {
+		ticks.Stop()
+		close(stopped)
+		<-ended
+	}
+}
+
+// progress returns a line such as "1200 of 2000 hops, 85/s, 0 violations, 9s left".
+func progress(what string, done, total, violations int, elapsed time.Duration) string {
+	line := fmt.Sprintf("%d of %d %s, %.0f/s, %d violations", done, total, what, float64(done)/elapsed.Seconds(), violations)
+	if done == 0 {
+		return line
+	}
+	left := time.Duration(float64(elapsed) * float64(max(0, total-done)) / float64(done))
+	return fmt.Sprintf("%s, %s left", line, left.Round(time.Second))
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		done    int
+		elapsed time.Duration
+		want    string
+	}{
+		{0, 5 * time.Second, "0 of 2000 hops, 0/s, 1 violations"},
+		{1200, 15 * time.Second, "1200 of 2000 hops, 80/s, 1 violations, 10s left"},
+		{2004, 20 * time.Second, "2004 of 2000 hops, 100/s, 1 violations, 0s left"},
+	} {
+		if got := progress("hops", test.done, 2000, 1, test.elapsed); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
+// Canceling a storm is no violation. This test and the next count goroutines, so they do not run in parallel with
+// others.
+func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	_, err = Run(ctx, Options{Hops: 100_000, Seed: 7, Workers: 16, Dir: t.TempDir(), Program: "/bin/true", World: world})
-	if !errors.Is(err, context.DeadlineExceeded) {
+	s := &storm{hops: 100_000, seed: 7, workers: 16, dir: t.TempDir(), program: "/bin/true", world: exampleWorld(t),
+		report: func(v violation) { t.Error(v) }}
+	if _, err := s.run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestSettle(t *testing.T) {
-	t.Parallel()
-	stop := make(chan struct{})
-	go func() { <-stop }()
-	if err := settle(0); err == nil || !strings.Contains(err.Error(), "0 goroutines were there before and ") {
-		t.Errorf("got %v", err)
+// Each violation is reported, and the storm ends after maxViolations of them.
+func TestViolations(t *testing.T) {
+	var reported []violation
+	s := &storm{hops: 100_000, seed: 7, workers: 4, dir: t.TempDir(), program: "/bin/true", world: exampleWorld(t),
+		report: func(v violation) { reported = append(reported, v) }}
+	s.processes = true // /bin/true exits with status 0 and exports nothing
+	got, err := s.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	close(stop)
+	if len(reported) < maxViolations || got.hops > 1000 {
+		t.Errorf("%d violations in %d hops", len(reported), got.hops)
+	}
+	for _, v := range reported {
+		if v.rerun == "" || v.what == "" || v.conditions == "" {
+			t.Errorf("an incomplete report: %v", v)
+		}
+	}
 }

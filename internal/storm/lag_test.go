@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// lag measures for how long this process did not get to run, since its start: what a timer is late by is no fault of the
-// code that waits for it.
+// lag measures for how long this process could not run. A timer that fires late for that reason is not the fault of
+// the code that waits for it.
 type lag struct {
 	lost atomic.Int64
 	stop chan struct{}
 }
 
-// A timer of tick is always late by some part of a millisecond, which adds up: stall is what counts as not having run. On two
-// cores with nothing else at work, 64 hops at a time lose a sixth of their time by it; where others work too, a step waits a
-// few milliseconds behind each of its many waits, and they too are no fault of its own.
+// A tick is always late by some part of a millisecond, which adds up, so only a delay of stall or more counts. On two
+// idle cores, 64 hops at a time lose a sixth of their time to such delays. On a busy machine a step also waits a few
+// milliseconds at each of its many waits.
 const (
 	tick  = 10 * time.Millisecond
 	stall = 2 * time.Millisecond
 )
 
-// late is by how much a tick that took so long was late.
+// late returns the delay of a tick that took the given time.
 func late(took time.Duration) time.Duration {
 	if took < tick+stall {
 		return 0
@@ -46,7 +46,7 @@ func newLag() *lag {
 	return l
 }
 
-// total is what was lost so far.
+// total returns the time lost so far.
 func (l *lag) total() time.Duration { return time.Duration(l.lost.Load()) }
 
 func (l *lag) close() { close(l.stop) }

@@ -13,42 +13,44 @@ import (
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// check is a hop that has ended.
+// check is a hop that has ended, to be checked.
 type check struct {
-	weather weather
-	job     job
-	log     string
-	stderr  string
-	status  int
-	secrets []string // that the lab issued
-	holder  func(accessKeyID, secretAccessKey, sessionToken string) (arn string, expires time.Time)
-	took    time.Duration
-	timeout time.Duration
-	death   death
+	conditions   conditions
+	job          job
+	log          string
+	stderr       string
+	status       int
+	secrets      []string // that the lab issued
+	holder       func(accessKeyID, secretAccessKey, sessionToken string) (arn string, expires time.Time)
+	took         time.Duration
+	timeout      time.Duration
+	interruption interruption
 }
 
-// killed tells whether nothing can be asked of the step's end: it had none of its own.
+// killed reports whether a signal ended the step.
 func (c check) killed() bool { return c.status < 0 }
 
-// cutShort tells whether a step may have been killed between a write that a full disk cut short and its undoing.
-func (c check) cutShort() bool { return c.killed() && c.death.full }
+// cutShort reports whether a step may have been killed after a full disk cut a write short and before it was undone.
+func (c check) cutShort() bool { return c.killed() && c.interruption.full }
 
-// grace is what a step may take beyond its timeout.
+// grace is how long a step may run after its timeout.
 const grace = time.Second
 
-// all gives what must not be, a line each.
+// all returns everything that is wrong.
 func (c check) all() (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if c.took > c.timeout+grace {
 		add("the step took %s, and its timeout is %s", c.took.Round(time.Millisecond), c.timeout)
 	}
-	if c.status != 0 && c.status != 1 && !(c.killed() && (c.death.signal == syscall.SIGKILL || c.log == "")) { // the other signals are heeded once main runs
+	// SIGINT and SIGTERM kill the process only before main runs, and then the log is empty.
+	killable := c.interruption.signal == syscall.SIGKILL || c.log == ""
+	if c.status != 0 && c.status != 1 && !(c.killed() && killable) {
 		add("the exit status is %d", c.status)
 	}
-	if c.status != 0 && !c.weather.mayFail() && c.death == (death{}) {
+	if c.status != 0 && !c.conditions.mayFail() && c.interruption == (interruption{}) {
 		add("nothing went wrong, and the step failed")
 	}
-	if c.stderr != "" { // the runner reads it apart from the masks
+	if c.stderr != "" { // the runner reads it separately, so a mask may come too late
 		add("the step wrote to stderr: %.2000s", c.stderr)
 	}
 	problems = append(problems, c.logProblems()...)
@@ -68,7 +70,7 @@ func (c check) logProblems() (problems []string) {
 		if value, found := strings.CutPrefix(line, "::add-mask::"); found {
 			masked[value] = true
 			if !slices.Contains(c.secrets, value) && !c.mayMask(value) {
-				problems = append(problems, fmt.Sprintf("%q is masked, which is no secret", value))
+				problems = append(problems, fmt.Sprintf("%q is masked and is not a secret", value))
 			}
 			continue
 		}
@@ -93,25 +95,27 @@ func (c check) logProblems() (problems []string) {
 	return problems
 }
 
-// mayMask tells whether a value that is no secret of the lab may be masked: an account where that is asked for, and what
-// the lab made up behind its own back.
+// mayMask reports whether a value that is not a secret of the lab may be masked: an account ID if the input asks for
+// it, and the second value of an answer with duplicated fields.
 func (c check) mayMask(value string) bool {
-	return c.weather.inputs["MASK-AWS-ACCOUNT-ID"] == "true" && account.MatchString(value) || c.weather.has("duplicated") && slices.Contains(madeUp, value)
+	return c.conditions.inputs["MASK-AWS-ACCOUNT-ID"] == "true" && account.MatchString(value) ||
+		c.conditions.has("duplicated") && slices.Contains(duplicates, value)
 }
 
 var (
-	account = regexp.MustCompile(`^[0-9]{12}$`)
-	madeUp  = []string{"ASIADUPLICATED000000", "e30.e30.e30"}
+	account    = regexp.MustCompile(`^[0-9]{12}$`)
+	duplicates = []string{"ASIADUPLICATED000000", "e30.e30.e30"}
 )
 
-// isForged tells whether a line is, to the runner, a command that the action does not issue.
+// isForged reports whether the runner takes a line for a command that the action never issues.
 func isForged(line string) bool {
 	command := strings.HasPrefix(strings.TrimSpace(line), "::")
-	own := slices.ContainsFunc([]string{"::error title=hubspoke-chain::", "::warning::", "::notice::"}, func(own string) bool { return strings.HasPrefix(line, own) })
+	own := slices.ContainsFunc([]string{"::error title=hubspoke-chain::", "::warning::", "::notice::"},
+		func(own string) bool { return strings.HasPrefix(line, own) })
 	return command && !own || strings.Contains(line, "##[")
 }
 
-// The variables of each way in which credentials are exported, and the outputs.
+// The variables and outputs that a step sets, by the kind of export.
 var (
 	keys      = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 	regions   = []string{"AWS_REGION", "AWS_DEFAULT_REGION"}
@@ -122,23 +126,23 @@ var (
 	secretOut = []string{"aws-access-key-id", "aws-secret-access-key", "aws-session-token"}
 )
 
-// wanted are the variables and the outputs of a hop that worked.
-func (w weather) wanted() (variables, out []string) {
+// expected returns the variables and outputs of a successful hop.
+func (c conditions) expected() (variables, out []string) {
 	out = slices.Clone(outputs)
-	if w.spokes == 0 {
+	if c.spokes == 0 {
 		out = append(out, ofOne...)
 	}
-	if w.inputs["OUTPUT-CREDENTIALS"] == "true" {
+	if c.inputs["OUTPUT-CREDENTIALS"] == "true" {
 		out = append(out, secretOut...)
 	}
-	if w.inVariables() {
+	if c.inVariables() {
 		return slices.Concat(keys, regions, expiry), out
 	}
 	variables = slices.Clone(profiles)
-	if w.spokes == 0 {
+	if c.spokes == 0 {
 		variables = slices.Concat(variables, regions, []string{"AWS_PROFILE"})
 	}
-	if w.inputs["AUTO-REFRESH"] != "true" {
+	if c.inputs["AUTO-REFRESH"] != "true" {
 		variables = append(variables, expiry...)
 	}
 	return variables, out
@@ -146,7 +150,7 @@ func (w weather) wanted() (variables, out []string) {
 
 func (c check) fileProblems() (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	variables, out := c.weather.wanted()
+	variables, out := c.conditions.expected()
 	want := map[string][]string{"GITHUB_ENV": variables, "GITHUB_OUTPUT": out, "GITHUB_STATE": nil}
 	if slices.Contains(variables, "AWS_CONFIG_FILE") {
 		want["GITHUB_STATE"] = []string{"folder"}
@@ -154,7 +158,7 @@ func (c check) fileProblems() (problems []string) {
 	for _, name := range commandFiles {
 		text, readable := c.job.read(name)
 		if !readable {
-			continue // the weather took it away
+			continue // it was damaged
 		}
 		if name == "GITHUB_STEP_SUMMARY" {
 			for _, secret := range c.secrets {
@@ -183,11 +187,11 @@ func (c check) fileProblems() (problems []string) {
 	return problems
 }
 
-// complete holds what was set to what was wanted: all of it once, or with a failure none.
+// complete checks that a file sets everything expected, each once, or after a failure nothing.
 func (c check) complete(name string, set, want []string, add func(string, ...any)) {
 	set, want = slices.Sorted(slices.Values(set)), slices.Sorted(slices.Values(want))
 	switch {
-	case c.killed() && len(set) == 0 || c.cutShort(): // nothing yet; or the half that a full disk took, before it was undone
+	case c.killed() && len(set) == 0 || c.cutShort():
 	case c.killed() && !slices.Equal(set, want):
 		add("the step was killed, and %s sets %q: neither all nor nothing", name, set)
 	case c.killed():
@@ -198,7 +202,7 @@ func (c check) complete(name string, set, want []string, add func(string, ...any
 	}
 }
 
-// secretsIn lets a secret be in the variables and outputs that are for it, masked, and nowhere else.
+// secretsIn checks that a secret is only in the variables and outputs meant for it, and masked.
 func (c check) secretsIn(file string, p runner.Pair, add func(string, ...any)) {
 	for _, secret := range c.secrets {
 		if !strings.Contains(p.Value, secret) {
@@ -213,8 +217,8 @@ func (c check) secretsIn(file string, p runner.Pair, add func(string, ...any)) {
 	}
 }
 
-// folderProblems looks at what the step left in the temp directory: one folder for profiles, of the runner's user
-// alone, or nothing.
+// folderProblems checks what the step left in the temp directory: one folder of profiles that only its owner can
+// read, or nothing.
 func (c check) folderProblems() (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	commands := filepath.Dir(c.job.env["GITHUB_ENV"])
@@ -231,7 +235,7 @@ func (c check) folderProblems() (problems []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	variables, _ := c.weather.wanted()
+	variables, _ := c.conditions.expected()
 	want := 0
 	if c.status == 0 && slices.Contains(variables, "AWS_CONFIG_FILE") {
 		want = 1
@@ -257,6 +261,3 @@ func (c check) folderProblems() (problems []string) {
 	}
 	return problems
 }
-
-// retries counts the lines that tell of one.
-func (b *lockedBuffer) retries() int { return strings.Count(b.String(), "\n  retry    ") }
