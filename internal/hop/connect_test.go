@@ -19,11 +19,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
-// TestConnections counts the connections of a hop: one, opened while the token is being minted, for
-// both calls. net/http gives up a connection whose writing end does not report within 50 ms, as happens on
-// a machine under load, so one hop of three must do.
+// TestConnections counts the connections of a hop: one, opened while the token is being requested, for
+// both calls. net/http drops a connection whose writing end does not report within 50 ms, as happens on
+// a machine under load, so one hop of three is enough.
 func TestConnections(t *testing.T) {
 	t.Parallel()
 	counts := []int32{connectionsOfHop(t), connectionsOfHop(t), connectionsOfHop(t)}
@@ -45,54 +47,20 @@ func connectionsOfHop(t *testing.T) int32 {
 	}
 	server.Start()
 	defer server.Close()
-	h.Endpoint, _ = url.Parse(server.URL)
-	mint := h.Token
+	h.Endpoint = server.URL
+	request := h.Token
 	h.Token = func(ctx context.Context, audience string) (string, error) {
 		select {
 		case <-ahead: // without a request so far
-			return mint(ctx, audience)
+			return request(ctx, audience)
 		case <-time.After(10 * time.Second):
 			return "", errors.New("nothing was opened ahead")
 		}
 	}
-	if err := Run(context.Background(), h); err != nil {
+	if err := h.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return connections.Load()
-}
-
-// TestOldConnection leaves the connection that was opened ahead unused for too long: another is made.
-func TestOldConnection(t *testing.T) {
-	t.Parallel()
-	var connections atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	endpoint, _ := url.Parse(server.URL)
-	for age, want := range map[time.Duration]int32{maxWarmAge - time.Minute: 1, maxWarmAge: 2} {
-		connections.Store(0)
-		c := openConnection(t.Context(), endpoint, nil, nil)
-		ahead := <-c.first
-		<-c.first // closed: nobody writes to it any more
-		c.first = make(chan net.Conn, 1)
-		c.first <- ahead
-		close(c.first)
-		c.opened = time.Now().Add(-age)
-		response, err := c.client.Get(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		c.close()
-		if got := connections.Load(); got != want {
-			t.Errorf("%d connections at the age of %s, want %d", got, age, want)
-		}
-	}
 }
 
 // TestNothingIsLeftOpen ends a hop before the connection opened ahead is used.
@@ -112,9 +80,9 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	h.Endpoint, _ = url.Parse(server.URL)
+	h.Endpoint = server.URL
 	h.Token = func(context.Context, string) (string, error) { <-opened; return "", errors.New("no token") }
-	if err := Run(context.Background(), h); err == nil {
+	if err := h.run(t.Context()); err == nil {
 		t.Fatal("no error")
 	}
 	select {
@@ -134,18 +102,18 @@ func TestUnreachable(t *testing.T) {
 	address := listener.Addr().String()
 	listener.Close()
 	h, r := newHop(t)
-	h.Endpoint, h.MaxAttempts = &url.URL{Scheme: "http", Host: address}, 2
-	err = Run(context.Background(), h)
-	if want := fmt.Sprintf("assuming hub role %s: no answer from %s: dial tcp %[2]s: connect: connection refused", hubRole, address); text(err) != want {
+	h.Endpoint, h.MaxAttempts = "http://"+address, 2
+	err = h.run(t.Context())
+	if want := fmt.Sprintf("assuming hub role %s: no response from %s: dial tcp %[2]s: connect: connection refused", hubRole, address); text(err) != want {
 		t.Errorf("got  %s\nwant %s", text(err), want)
 	}
-	if got := asked(r.events); got != "retry(1,)" {
-		t.Errorf("got %s, want one retry", got)
+	if got := calls(r.events); got != "retry(1,)" {
+		t.Errorf("called %s, want one retry", got)
 	}
 }
 
-// raw answers the first requests with these bytes, whatever was asked, and then as r does.
-func raw(t *testing.T, r *recording, first ...string) *url.URL {
+// raw returns an endpoint that sends these bytes for the first requests, and then the responses of r.
+func raw(t *testing.T, r *recording, first ...string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		r.mu.Lock()
@@ -158,7 +126,7 @@ func raw(t *testing.T, r *recording, first ...string) *url.URL {
 			r.ServeHTTP(w, request)
 			return
 		}
-		r.event("ask AssumeRoleWithWebIdentity")
+		r.event("call AssumeRoleWithWebIdentity")
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -168,11 +136,10 @@ func raw(t *testing.T, r *recording, first ...string) *url.URL {
 		conn.Close()
 	}))
 	t.Cleanup(server.Close)
-	u, _ := url.Parse(server.URL)
-	return u
+	return server.URL
 }
 
-func TestBrokenAnswer(t *testing.T) {
+func TestBrokenResponse(t *testing.T) {
 	t.Parallel()
 	whole := hubGranted().body
 	for name, bytes := range map[string]string{
@@ -186,25 +153,25 @@ func TestBrokenAnswer(t *testing.T) {
 			t.Parallel()
 			h, r := newHop(t, hubGranted(), spokeGranted())
 			h.Endpoint = raw(t, r, bytes)
-			if err := Run(context.Background(), h); err != nil {
+			if err := h.run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := asked(r.events); got != "hub retry(1,) hub spoke" {
-				t.Errorf("asked %s, want one retry", got)
+			if got := calls(r.events); got != "hub retry(1,) hub spoke" {
+				t.Errorf("called %s, want one retry", got)
 			}
 
 			h, r = newHop(t)
 			h.MaxAttempts = 1
 			h.Endpoint = raw(t, r, bytes)
-			err := Run(context.Background(), h)
+			err := h.run(t.Context())
 			if err == nil || strings.Contains(err.Error(), "SSH") || strings.Contains(err.Error(), "<") {
-				t.Errorf("got %v, want an error without the answer's text", err)
+				t.Errorf("got %v, want an error without the response's text", err)
 			}
 		})
 	}
 }
 
-// TestRedirect has STS send the token elsewhere, where nobody may see it.
+// TestRedirect has STS redirect the request, which holds the token.
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Bool
@@ -213,10 +180,10 @@ func TestRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
 		h, _ := newHop(t)
-		h.Endpoint, _ = url.Parse(server.URL)
-		err := Run(context.Background(), h)
+		h.Endpoint = server.URL
+		err := h.run(t.Context())
 		server.Close()
-		if want := fmt.Sprintf("assuming hub role %s: the answer is not one of AWS STS (HTTP %d)", hubRole, status); text(err) != want {
+		if want := fmt.Sprintf("assuming hub role %s: the response is not one of AWS STS (HTTP %d)", hubRole, status); text(err) != want {
 			t.Errorf("got %s, want %s", text(err), want)
 		}
 	}
@@ -225,17 +192,19 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestHTTPSProxy walks through a proxy that is itself reached over TLS: its certificate is checked
+// TestHTTPSProxy runs a hop through a proxy that is itself reached over TLS: its certificate is checked
 // against its own name, and the endpoint's against the endpoint's.
 func TestHTTPSProxy(t *testing.T) {
 	t.Parallel()
 	h, r := newHop(t, hubGranted(), spokeGranted())
 	endpoint := httptest.NewTLSServer(r) // its certificate is for example.com and 127.0.0.1
 	defer endpoint.Close()
-	var names []string
-	var asked []string
+	var mu sync.Mutex
+	var names, requests []string
 	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		asked = append(asked, request.Method+" "+request.Host)
+		mu.Lock()
+		requests = append(requests, request.Method+" "+request.Host)
+		mu.Unlock()
 		client, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -253,35 +222,31 @@ func TestHTTPSProxy(t *testing.T) {
 		io.Copy(client, upstream)
 	}))
 	proxy.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		names = append(names, hello.ServerName)
 		return nil, nil
 	}}
 	proxy.StartTLS()
 	defer proxy.Close()
 	via, _ := url.Parse(proxy.URL)
-
-	h.Endpoint = &url.URL{Scheme: "https", Host: "example.com"}
-	h.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
-	c, err := h.open(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if c.conn.first != nil {
-		t.Error("a connection past the proxy was opened ahead")
-	}
 	roots := x509.NewCertPool()
 	roots.AddCert(proxy.Certificate())
-	c.conn.client.Transport.(bounded).TLSClientConfig.RootCAs = roots
-	if hub := <-c.hubSessions(context.Background()); hub.failure != nil {
-		t.Fatal(hub.failure)
+
+	h.Endpoint, h.network = "https://example.com", transport.NewNetwork(via, "", roots)
+	if err := h.run(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if len(names) != 1 || names[0] != "" || len(asked) != 1 || asked[0] != "CONNECT example.com:443" {
-		t.Errorf("the proxy was greeted as %q and asked %q", names, asked)
+	mu.Lock()
+	defer mu.Unlock()
+	// net/http may drop a connection on a machine under load, so the spoke call may have one of its own.
+	names, requests = slices.Compact(names), slices.Compact(requests)
+	if !slices.Equal(names, []string{""}) || !slices.Equal(requests, []string{"CONNECT example.com:443"}) {
+		t.Errorf("the proxy was named %q in the handshakes and got %q", names, requests)
 	}
 }
 
-// TestProxyFails keeps the proxy's password out of what is told.
+// TestProxyFails keeps the proxy's password out of the error.
 func TestProxyFails(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusProxyAuthRequired) }))
@@ -289,46 +254,44 @@ func TestProxyFails(t *testing.T) {
 	via, _ := url.Parse(strings.Replace(proxy.URL, "//", "//user:hunter2@", 1))
 	h, _ := newHop(t)
 	h.MaxAttempts = 1
-	h.Endpoint = nil // the region's
-	h.Proxy = func(*url.URL) (*url.URL, error) { return via, nil }
-	err := Run(context.Background(), h)
-	if want := "assuming hub role " + hubRole + ": no answer from sts.us-east-1.amazonaws.com: the proxy refused to connect (HTTP 407)"; text(err) != want {
+	h.Endpoint = "" // the region's
+	h.network = transport.NewNetwork(via, "", nil)
+	err := h.run(t.Context())
+	if want := "assuming hub role " + hubRole + ": no response from sts.us-east-1.amazonaws.com: the proxy refused to connect (HTTP 407)"; text(err) != want {
 		t.Errorf("got  %s\nwant %s", text(err), want)
 	}
 }
 
-// TestStall has STS accept the request and fall silent, before its answer or in the middle of it: each
-// attempt ends by itself. The clock and the network are the test's own.
+// TestStall has STS accept the request and send nothing more, before its response or within it: each attempt times
+// out. The clock and the network are the test's own.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	const silent = "no answer from localhost within 10s: context deadline exceeded"
-	wants := map[string]string{"before the answer": silent, "in the head": silent, "in the body": "the answer was not complete after 10s: context deadline exceeded"}
+	const silent = "no response from sts.example.com within 10s: context deadline exceeded"
+	wants := map[string]string{"before the response": silent, "in the header": silent, "in the body": "the response was not complete after 10s: context deadline exceeded"}
 	for name, start := range map[string]string{
-		"before the answer": "",
-		"in the head":       "HTTP/1.1 200 OK\r\nContent-",
-		"in the body":       "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n<Assume",
+		"before the response": "",
+		"in the header":       "HTTP/1.1 200 OK\r\nContent-",
+		"in the body":         "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n<Assume",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				hub, _ := ParseRoleARN(hubRole)
 				retries := 0
-				h := Hop{
-					Token: func(context.Context, string) (string, error) { return idToken, nil },
-					Mask:  func(string) {},
-					Hub:   hub, Spokes: roles(spokeRole), SessionName: "gh-1-1", Region: "us-east-1", MaxAttempts: 3,
-					Endpoint: &url.URL{Scheme: "http", Host: "localhost"},
-					Proxy:    func(*url.URL) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "unused"}, nil }, // nothing is opened ahead
+				plan := Plan{
+					Region: "us-east-1", Hub: roles(hubRole)[0], Spokes: roles(spokeRole), SessionName: "gh-1-1", MaxAttempts: 3,
+					Endpoint: "https://sts.example.com",
+				}
+				hooks := Hooks{
+					Token:    func(context.Context, string) (string, error) { return idToken, nil },
+					Mask:     func(string) {},
 					Retrying: func(*Error, int, time.Duration) { retries++ },
 				}
-				c, err := h.open(t.Context())
+				c, err := open(t.Context(), plan, transport.NewNetwork(&url.URL{Scheme: "http", Host: "unused"}, "", nil), hooks) // nothing is opened ahead
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer c.close()
-				transport := c.conn.client.Transport.(bounded)
-				transport.Proxy = nil
-				transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				pipes := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 					client, server := net.Pipe()
 					go func() {
 						defer server.Close()
@@ -337,20 +300,23 @@ func TestStall(t *testing.T) {
 							return
 						}
 						io.Copy(io.Discard, request.Body)
-						time.Sleep(time.Millisecond) // no real answer is there before the client has finished asking
+						time.Sleep(time.Millisecond) // no real response is there before the client has sent its request
 						io.WriteString(server, start)
 						io.Copy(io.Discard, server) // until the client goes
 					}()
 					return client, nil
-				}
+				}}
+				c.conn.Client.Transport.(interface {
+					RegisterProtocol(scheme string, rt http.RoundTripper)
+				}).RegisterProtocol("https", pipes)
 				begun := time.Now()
 				failure := (<-c.hubSessions(t.Context())).failure
 				took := time.Since(begun)
 				if failure == nil || retries != 2 || took < 30*time.Second || took > 31*time.Second {
 					t.Errorf("%d retries in %s: %v; want 3 attempts of 10 s", retries, took, failure)
 				}
-				if !errors.Is(failure, context.DeadlineExceeded) || !strings.HasSuffix(failure.Error(), wants[name]) {
-					t.Errorf("got %v, want a time-out that says %s", failure, wants[name])
+				if failure.Reason != transport.TimedOut || !errors.Is(failure, context.DeadlineExceeded) || !strings.HasSuffix(failure.Error(), wants[name]) {
+					t.Errorf("got %v, want a timeout: %s", failure, wants[name])
 				}
 			})
 		})

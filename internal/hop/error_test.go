@@ -14,6 +14,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
 const (
@@ -24,12 +26,12 @@ const (
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]*Error{
-		"minting the ID token: no answer":    {Stage: StageToken, Err: errors.New("no answer")},
-		"exporting the credentials: no room": {Stage: StageExport, Err: errors.New("no room")},
+		"requesting the ID token: no response": {Stage: StageToken, Err: errors.New("no response")},
+		"exporting the credentials: no room":   {Stage: StageExport, Err: errors.New("no room")},
 		"assuming spoke role " + spokeRole + ": AccessDenied: User: x is not authorized (request 1f2e)": {
 			Stage: StageSpoke, Role: spokeRole, Code: "AccessDenied", Message: "User: x is not authorized", RequestID: "1f2e", Status: 403},
-		"assuming hub role " + hubRole + ": the answer is not one of AWS STS (HTTP 502) (request 1f2e)": {
-			Stage: StageHub, Role: hubRole, RequestID: "1f2e", Status: 502, Err: errors.New("the answer is not one of AWS STS (HTTP 502)")},
+		"assuming hub role " + hubRole + ": the response is not one of AWS STS (HTTP 502) (request 1f2e)": {
+			Stage: StageHub, Role: hubRole, RequestID: "1f2e", Status: 502, Err: errors.New("the response is not one of AWS STS (HTTP 502)")},
 	} {
 		if err.Error() != want {
 			t.Errorf("got  %s\nwant %s", err, want)
@@ -43,8 +45,8 @@ func TestErrorText(t *testing.T) {
 func TestHasCode(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		have, ask string
-		want      bool
+		have, code string
+		want       bool
 	}{
 		{"ExpiredTokenException", "ExpiredToken", true},
 		{"ExpiredToken", "ExpiredTokenException", true},
@@ -54,8 +56,8 @@ func TestHasCode(t *testing.T) {
 		{"", "", false},
 		{"", "Exception", false},
 	} {
-		if got := (&Error{Code: test.have}).HasCode(test.ask); got != test.want {
-			t.Errorf("code %q has %q: %v", test.have, test.ask, got)
+		if got := (&Error{Code: test.have}).HasCode(test.code); got != test.want {
+			t.Errorf("code %q has %q: %v", test.have, test.code, got)
 		}
 	}
 }
@@ -95,7 +97,7 @@ func TestDenies(t *testing.T) {
 	}
 }
 
-func answered(status int, id string, err error) error {
+func responded(status int, id string, err error) error {
 	return &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: &awshttp.ResponseError{
 		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}, RequestID: id}}
 }
@@ -103,8 +105,8 @@ func answered(status int, id string, err error) error {
 func TestSTSError(t *testing.T) {
 	t.Parallel()
 	role, _ := ParseRoleARN(spokeRole)
-	ended, end := context.WithCancelCause(context.Background())
-	end(errors.New("the step's 60 s are up"))
+	ended, end := context.WithCancelCause(t.Context())
+	end(errors.New("the step timed out after 60 s"))
 	long := strings.Repeat("€", 10000)
 	const body = "<SecretAccessKey>leaked</SecretAccessKey>"
 	const prefix = "assuming spoke role " + spokeRole + ": "
@@ -113,35 +115,37 @@ func TestSTSError(t *testing.T) {
 		ctx  context.Context
 		err  error
 		want string
+		why  transport.Reason
 	}{
-		{"refused", nil, answered(403, "1f2e", &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), prefix + "AccessDenied: no (request 1f2e)"},
-		{"a message of 30 kB", nil, answered(400, "1f2e", &smithy.GenericAPIError{Code: "ValidationError", Message: long}),
-			prefix + "ValidationError: " + strings.Repeat("€", 666) + "... (request 1f2e)"},
-		{"a code and a request id of 30 kB", nil, answered(400, long, &smithy.GenericAPIError{Code: long}),
-			prefix + strings.Repeat("€", 85) + "...:  (request " + strings.Repeat("€", 85) + "...)"},
-		{"the step ended", ended, answered(503, "", errors.New(body)), prefix + "the step's 60 s are up"},
-		{"no document", nil, answered(502, "", &smithy.GenericAPIError{Code: "UnknownError", Message: body}), prefix + "the answer is not one of AWS STS (HTTP 502)"},
-		{"undecoded", nil, answered(200, "", &smithy.DeserializationError{Err: errors.New(body), Snapshot: []byte(body)}), prefix + "the answer is not one of AWS STS (HTTP 200)"},
-		{"cut short", nil, answered(200, "", &smithy.DeserializationError{Err: io.ErrUnexpectedEOF}), prefix + "the answer was cut short (HTTP 200)"},
-		{"lost in the body", nil, answered(200, "", &smithy.DeserializationError{Err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}),
-			prefix + "the answer was cut short (HTTP 200)"},
-		{"silent in the body", nil, answered(200, "", &smithy.DeserializationError{Err: context.DeadlineExceeded}),
-			prefix + "the answer was not complete after 10s: context deadline exceeded"},
-		{"too large", nil, answered(200, "", &smithy.DeserializationError{Err: &http.MaxBytesError{Limit: 9}}), prefix + "the answer is larger than 9 bytes"},
+		{"refused", nil, responded(403, "1f2e", &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}), prefix + "AccessDenied: no (request 1f2e)", ""},
+		{"a message of 30 kB", nil, responded(400, "1f2e", &smithy.GenericAPIError{Code: "ValidationError", Message: long}),
+			prefix + "ValidationError: " + strings.Repeat("€", 666) + "... (30000 bytes) (request 1f2e)", ""},
+		{"a code and a request id of 30 kB", nil, responded(400, long, &smithy.GenericAPIError{Code: long}),
+			prefix + strings.Repeat("€", 85) + "... (30000 bytes):  (request " + strings.Repeat("€", 85) + "... (30000 bytes))", ""},
+		{"the step ended", ended, responded(503, "", errors.New(body)), prefix + "the step timed out after 60 s", ""},
+		{"no document", nil, responded(502, "", &smithy.GenericAPIError{Code: "UnknownError", Message: body}), prefix + "the response is not one of AWS STS (HTTP 502)", transport.WrongResponse},
+		{"undecoded", nil, responded(200, "", &smithy.DeserializationError{Err: errors.New(body), Snapshot: []byte(body)}), prefix + "the response is not one of AWS STS (HTTP 200)", transport.WrongResponse},
+		{"cut short", nil, responded(200, "", &smithy.DeserializationError{Err: io.ErrUnexpectedEOF}), prefix + "the response was cut short (HTTP 200)", transport.CutShort},
+		{"lost in the body", nil, responded(200, "", &smithy.DeserializationError{Err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}),
+			prefix + "the response was cut short (HTTP 200)", transport.CutShort},
+		{"stalled in the body", nil, responded(200, "", &smithy.DeserializationError{Err: context.DeadlineExceeded}),
+			prefix + "the response was not complete after 10s: context deadline exceeded", transport.TimedOut},
+		{"too large", nil, responded(200, "", &smithy.DeserializationError{Err: &http.MaxBytesError{Limit: 9}}), prefix + "the response is larger than 9 bytes", transport.TooLarge},
 		{"no connection", nil, &url.Error{Op: "Post", URL: "https://sts.us-east-1.amazonaws.com/", Err: errors.New("connection refused")},
-			prefix + "no answer from sts.us-east-1.amazonaws.com: connection refused"},
+			prefix + "no response from sts.us-east-1.amazonaws.com: connection refused", transport.Unreachable},
 		{"not HTTP", nil, &url.Error{Op: "Post", URL: "https://sts.us-east-1.amazonaws.com/", Err: fmt.Errorf("malformed HTTP response %q", body)},
-			prefix + "what sts.us-east-1.amazonaws.com answered is not HTTP"},
-		{"a URL that cannot be read", nil, &url.Error{Op: "Post", URL: ":", Err: errors.New("refused")}, prefix + "no answer from the endpoint: refused"},
-		{"wrong answer", nil, &answerError{"the answer is for someone else"}, prefix + "the answer is for someone else"},
-		{"something else", nil, errors.New("no signer"), prefix + "no signer"},
+			prefix + "the response of sts.us-east-1.amazonaws.com is not HTTP", transport.WrongResponse},
+		{"a URL that cannot be parsed", nil, &url.Error{Op: "Post", URL: ":", Err: errors.New("refused")}, prefix + "no response from AWS STS: refused", transport.Unreachable},
+		{"another response", nil, &responseError{transport.WrongResponse, "the response is for someone else"}, prefix + "the response is for someone else", transport.WrongResponse},
+		{"something else", nil, errors.New("no signer"), prefix + "no signer", ""},
 	} {
 		ctx := test.ctx
 		if ctx == nil {
-			ctx = context.Background()
+			ctx = t.Context()
 		}
-		if got := (&client{}).stsError(ctx, StageSpoke, role, test.err).Error(); got != test.want {
-			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		got := (&client{}).stsError(ctx, StageSpoke, role, test.err)
+		if got.Error() != test.want || got.Reason != test.why {
+			t.Errorf("%s:\n got %s (%s)\nwant %s (%s)", test.name, got, got.Reason, test.want, test.why)
 		}
 	}
 }

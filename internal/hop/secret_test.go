@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// holder reaches a secret through fields of every kind, the unexported one included, at which fmt
-// asks no method.
+// holder reaches a secret through fields of every kind, the unexported one included, for which fmt
+// calls no method.
 type holder struct {
 	Open   Secret
 	hidden Secret
@@ -21,7 +21,7 @@ type holder struct {
 	to     *Secret
 }
 
-// element has a name, which encoding/xml asks for.
+// element has a name, which encoding/xml requires.
 type element struct{ Value Secret }
 
 func TestSecretIsNotPrinted(t *testing.T) {
@@ -40,18 +40,18 @@ func TestSecretIsNotPrinted(t *testing.T) {
 		}
 	}
 	printed = append(printed, fmt.Sprint(h), fmt.Sprintln(s), s.String(), s.GoString())
-	for _, v := range []any{s, h, session, map[string]any{"k": s}} {
+	for _, v := range []any{s, &s, h, session, map[string]any{"k": s}, map[Secret]string{s: "v"}} {
 		text, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			t.Errorf("%T is marshaled: %s", v, text)
 		}
-		printed = append(printed, string(text))
+		printed = append(printed, string(text), fmt.Sprint(err))
 	}
 	text, err := xml.Marshal(element{s})
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Errorf("it is marshaled: %s", text)
 	}
-	printed = append(printed, string(text))
+	printed = append(printed, string(text), fmt.Sprint(err))
 	var logged bytes.Buffer
 	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&logged, nil)), slog.New(slog.NewJSONHandler(&logged, nil))} {
 		logger.Info("m", "secret", s, "holder", h, "session", session)
@@ -64,7 +64,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	printed = append(printed, logged.String(), wrapped.Error(), panicked)
 
 	for _, text := range printed {
-		// %x of a string is its bytes in hex, so that form is looked for too.
+		// %x of a string is its bytes in hex, so that form is checked too.
 		if strings.Contains(text, value) || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", value)) {
 			t.Errorf("printed: %s", text)
 		}
