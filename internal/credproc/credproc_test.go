@@ -293,12 +293,12 @@ func TestEnvironment(t *testing.T) {
 	s := newScene(t)
 	env := s.env
 	for _, test := range []struct{ name, value, want, hint string }{
-		{requestURL, "", "minting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_URL (ensure the job has permissions: id-token: write)",
+		{requestURL, "", "requesting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_URL (ensure the job has permissions: id-token: write)",
 			"credentials are renewed only inside the job: run the tool in a step of the job that has permissions: id-token: write"},
-		{requestToken, "", "minting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_TOKEN (ensure the job has permissions: id-token: write)",
+		{requestToken, "", "requesting the ID token: missing ACTIONS_ID_TOKEN_REQUEST_TOKEN (ensure the job has permissions: id-token: write)",
 			"credentials are renewed only inside the job: run the tool in a step of the job that has permissions: id-token: write"},
-		{requestURL, "http://issuer.example.com/\n::error::", `ACTIONS_ID_TOKEN_REQUEST_URL: "http://issuer.example.com/\n::error::" is not an https URL (http is for loopback only)`, ""},
-		{"HTTPS_PROXY", "socks5://u:hunter2@proxy", "HTTPS_PROXY: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them)", ""},
+		{requestURL, "http://issuer.example.com/\n::error::", `ACTIONS_ID_TOKEN_REQUEST_URL: "http://issuer.example.com/\x0a::error::" is not an https URL (http is for loopback only)`, ""},
+		{"HTTPS_PROXY", "socks5://u:hunter2@proxy", "HTTPS_PROXY: the value is not the URL of a proxy (http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host if it requires them)", ""},
 	} {
 		s.env = maps.Clone(env)
 		s.env[test.name] = test.value
@@ -333,7 +333,7 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "waiting for the call that renews the session: the call's 1 s are up: context deadline exceeded"
+	const want = "waiting for the call that renews the session: the call timed out after 1 s: context deadline exceeded"
 	if _, _, err := s.run(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -369,9 +369,9 @@ func (s *scene) told(t *testing.T, p printed) printed {
 	return p
 }
 
-// TestAsker has a step fail whose token is refused, and one of the job that is right: the failure is the first one's
+// TestEnvironmentID has a step fail whose token is refused, and one of the job that is right: the failure is the first one's
 // alone, whose later calls it keeps from asking GitHub again for a while.
-func TestAsker(t *testing.T) {
+func TestEnvironmentID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	right := s.env
@@ -387,7 +387,7 @@ func TestAsker(t *testing.T) {
 		hops := s.hops()
 		for range 3 {
 			p, stderr, err := s.run(t.Context())
-			if err != nil || p.AccessKeyID != first.AccessKeyID || !strings.Contains(stderr, ": minting the ID token: ") {
+			if err != nil || p.AccessKeyID != first.AccessKeyID || !strings.Contains(stderr, ": requesting the ID token: ") {
 				t.Errorf("%s: %+v, %v, %s", name, p, err, stderr)
 			}
 		}
