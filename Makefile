@@ -12,7 +12,7 @@ lint:
 
 # Writes golden files and generated pages. The pages of ./internal are made of the goldens of the others.
 golden:
-	go test -count=1 ./cmd/hubspoke-chain ./internal/lint -update
+	go test -p 1 -count=1 ./cmd/hubspoke-chain ./cmd/hubspoke-lab ./internal/hop ./internal/lint -update
 	go test -count=1 ./internal -update
 
 # The image as the runner runs it, and the example workflows. It needs Docker and Terraform.

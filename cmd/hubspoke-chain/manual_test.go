@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/org/hubspoke-chain/internal/cli"
+	"github.com/org/hubspoke-chain/internal/golden"
 	"github.com/org/hubspoke-chain/internal/manual"
 )
 
 var (
-	update     = flag.Bool("update", false, "write the generated pages")
 	man        = flag.String("man", "", "write the man pages into the `DIRECTORY`")
 	manVersion = flag.String("man-version", "dev", "`VERSION` that the man pages name")
 )
@@ -20,7 +20,7 @@ var (
 // TestManual compares docs/cli.md with the commands.
 func TestManual(t *testing.T) {
 	t.Parallel()
-	manual.Check(t, "../../docs/cli.md", commandLine(noEnv), *update)
+	golden.Section(t, "../../docs/cli.md", "hubspoke-chain", manual.Markdown(commandLine(noEnv)))
 }
 
 // TestManPages writes a page for the program and one for each command. With -man, scripts/build-release.sh keeps them.

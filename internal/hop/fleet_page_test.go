@@ -1,19 +1,16 @@
 package hop_test
 
 import (
-	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/org/hubspoke-chain/internal/golden"
 	"github.com/org/hubspoke-chain/internal/hop"
 )
-
-var update = flag.Bool("update", false, "write the tables of docs/fleet.md and docs/fleet.svg")
 
 // fleetSeed is the seed of the committed tables and plot.
 const fleetSeed = 1
@@ -35,38 +32,14 @@ var (
 	sizeOfPlot = 10000
 )
 
-// TestFleetPage checks that the tables of docs/fleet.md and the plot are current. The page's text is edited by hand;
-// this test writes only what is between <!-- BEGIN name --> and <!-- END name -->.
+// TestFleetPage checks that the tables of docs/fleet.md and the plot are current. The page's text is edited by hand.
 func TestFleetPage(t *testing.T) {
 	t.Parallel()
-	const page, plot = "../../docs/fleet.md", "../../docs/fleet.svg"
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(text)
-	for name, table := range map[string]string{
-		"1000 jobs in a minute":  fleetTable(1000, time.Minute, inTable),
-		"10000 jobs in a minute": fleetTable(10000, time.Minute, inTable),
-		"1000 jobs in a second":  fleetTable(1000, time.Second, inASecond),
-	} {
-		begin, end := "<!-- BEGIN "+name+" -->\n", "<!-- END "+name+" -->\n"
-		before, rest, found := strings.Cut(want, begin)
-		_, after, ended := strings.Cut(rest, end)
-		if !found || !ended {
-			t.Fatalf("%s lacks %q or %q", page, begin, end)
-		}
-		want = before + begin + table + end + after
-	}
-	for path, want := range map[string]string{page: want, plot: fleetPlot()} {
-		if *update {
-			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		} else if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("%s is out of date (%v): go test ./internal/hop -run TestFleetPage -update", path, err)
-		}
-	}
+	const page = "../../docs/fleet.md"
+	golden.Section(t, page, "1000 jobs in a minute", fleetTable(1000, time.Minute, inTable))
+	golden.Section(t, page, "10000 jobs in a minute", fleetTable(10000, time.Minute, inTable))
+	golden.Section(t, page, "1000 jobs in a second", fleetTable(1000, time.Second, inASecond))
+	golden.File(t, "../../docs/fleet.svg", fleetPlot())
 }
 
 func fleetTable(jobs int, spread time.Duration, pressures []float64) string {

@@ -3,7 +3,6 @@ package lint
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,28 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/hubspoke-chain/internal/golden"
 	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/policy"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares output with a file.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s (go test -update writes it): got\n%s\nwant\n%s", name, got, want)
-	}
-}
 
 // cases returns the cases of testdata: each NAME.json, and the files of each folder together.
 func cases(t testing.TB) map[string][]File {
@@ -69,7 +50,7 @@ func TestGolden(t *testing.T) {
 		if err := WriteText(&b, findings); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name+".golden", b.Bytes())
+		golden.File(t, name+".golden", b.String())
 		for _, f := range findings {
 			verify(t, files, f)
 		}
@@ -189,7 +170,7 @@ func TestFormats(t *testing.T) {
 		if err := write(&b); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "testdata/format-"+name+".golden", b.Bytes())
+		golden.File(t, "testdata/format-"+name+".golden", b.String())
 		if strings.Contains(b.String(), "##[") {
 			t.Errorf("%s: the output contains a workflow command from the file", name)
 		}

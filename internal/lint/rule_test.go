@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/golden"
 )
 
 func TestRules(t *testing.T) {
@@ -103,7 +105,7 @@ func TestWriteRules(t *testing.T) {
 	if err := WriteRules(&b, Rules()...); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/rules.golden", b.Bytes())
+	golden.File(t, "testdata/rules.golden", b.String())
 	listed := strings.Split(b.String(), "\n\n")
 	if len(listed) != len(Rules()) {
 		t.Fatalf("%d rules are listed, want %d", len(listed), len(Rules()))

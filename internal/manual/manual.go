@@ -4,45 +4,12 @@ package manual
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"testing"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/spf13/cobra"
 
 	"github.com/org/hubspoke-chain/internal/cli"
 )
-
-// Check compares the program's section of a page with its commands. With update, it writes the section.
-func Check(t *testing.T, page string, root *cobra.Command, update bool) {
-	t.Helper()
-	begin, end := fmt.Sprintf("<!-- begin %s -->\n", root.Name()), fmt.Sprintf("<!-- end %s -->\n", root.Name())
-	replaced := func(text string) (string, error) {
-		before, rest, found := strings.Cut(text, begin)
-		_, after, ended := strings.Cut(rest, end)
-		if !found || !ended {
-			return "", fmt.Errorf("%s has no section between %q and %q", page, begin, end)
-		}
-		return before + begin + Markdown(root) + end + after, nil
-	}
-	if update { // under a lock: the tests of two programs may run at the same time
-		err := lockedfile.Transform(page, func(text []byte) ([]byte, error) {
-			current, err := replaced(string(text))
-			return []byte(current), err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if current, err := replaced(string(text)); err != nil || current != string(text) {
-		t.Errorf("%s is not current; run the test with -update (%v)", page, err)
-	}
-}
 
 // Markdown returns a section on a program: its description, a table of its commands, and each command.
 func Markdown(root *cobra.Command) string {
