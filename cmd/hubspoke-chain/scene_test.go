@@ -144,7 +144,7 @@ exit 254
 
 // decide runs what the log says decides, as a user would paste it.
 func (s *scene) decide(ts *testscript.TestScript, _ []string) {
-	_, command, found := strings.Cut(ts.ReadFile("log"), "\nThis tells which one it is:\n")
+	_, command, found := strings.Cut(ts.ReadFile("log"), "\nTo find out which, run:\n")
 	if !found {
 		ts.Fatalf("decide: the log ends in no command")
 	}

@@ -123,7 +123,7 @@ func (e explainer) otherSpelling() weighed {
 		Title: "the trust policy of the hub role writes the subject in another case, or has a * where StringEquals takes it literally",
 		Evidence: []string{
 			"StringEquals and StringLike are case-sensitive",
-			"under StringEquals a * is an ordinary character; only under StringLike it matches any text",
+			"under StringEquals a * is an ordinary character; only StringLike treats it as a wildcard",
 		},
 		Fix: "compare with exactly the whole subject under StringEquals",
 	}
