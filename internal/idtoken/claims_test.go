@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// token is a JWT with this payload; nobody here verifies its signature.
+// token is a JWT with this payload; its signature is not verified here.
 func token(payload string) string {
 	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 }
@@ -102,9 +102,9 @@ func TestClaim(t *testing.T) {
 }
 
 // The subjects are those of GitHub's page "OpenID Connect reference".
-func TestForm(t *testing.T) {
+func TestSubjectForm(t *testing.T) {
 	t.Parallel()
-	for subject, want := range map[string]Form{
+	for subject, want := range map[string]SubjectForm{
 		"repo:octo-org/octo-repo:environment:Production%3AV1":                                Legacy,
 		"repo:octo-org/octo-repo:pull_request":                                               Legacy,
 		"repo:octo-org/octo-repo:ref:refs/tags/v1":                                           Legacy,
@@ -120,7 +120,7 @@ func TestForm(t *testing.T) {
 		"Repo:octo-org/octo-repo:pull_request":                                               Customized,
 		"":                                                                                   Customized,
 	} {
-		if got := (Claims{Subject: subject}).Form(); got != want {
+		if got := (Claims{Subject: subject}).SubjectForm(); got != want {
 			t.Errorf("%s: got %s, want %s", subject, got, want)
 		}
 	}

@@ -139,8 +139,12 @@ func classify(err error) *Error {
 		e.transient = e.NotInJob || refused.StatusCode == http.StatusTooManyRequests || refused.StatusCode >= 500
 		return e
 	}
-	// GetIDToken does not wrap an error of reading the body: one that breaks off or stalls is a lost connection.
+	// An error of reading the body has no type of its own: a body that ends early or stalls is a lost connection.
 	if text := err.Error(); strings.Contains(text, "reading response body") || strings.Contains(text, "read response body") {
+		if errors.Is(err, context.DeadlineExceeded) {
+			incomplete := fmt.Errorf("the response of %s was not complete after %s: %w", service, transport.AttemptTimeout, context.DeadlineExceeded)
+			return &Error{Status: http.StatusOK, Reason: transport.TimedOut, Err: incomplete, transient: true}
+		}
 		return &Error{Status: http.StatusOK, Reason: transport.CutShort, Err: errors.New("the response of " + service + " was cut short"), transient: true}
 	}
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {

@@ -2,6 +2,7 @@ package idtoken
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,46 +18,52 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
+
+	"github.com/org/hubspoke-chain/internal/transport"
 )
 
 var good = token(`{"sub":"repo:o/r:pull_request","aud":"sts.amazonaws.com"}`)
 
-// asker asks a server as the action does, with go-githubactions.
-func asker(requestURL, requestToken string) *githubactions.Action {
-	return githubactions.New(githubactions.WithGetenv(func(name string) string {
-		return map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": requestURL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken}[name]
-	}), githubactions.WithHTTPClient(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}))
+// requester requests tokens as the action does, from an endpoint that is reached directly.
+func requester(requestURL, requestToken string, attempts int, retrying func(error, int, time.Duration)) Requester {
+	return New(environment(requestURL, requestToken), transport.Network{}, attempts, retrying)
 }
 
-func TestMint(t *testing.T) {
+func environment(requestURL, requestToken string) func(string) string {
+	return func(name string) string {
+		return map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": requestURL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken}[name]
+	}
+}
+
+func TestRequest(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != "GET" || r.Header.Get("Authorization") != "Bearer request-token" || r.URL.Query().Get("audience") != "sts.amazonaws.com" || r.URL.Query().Get("api-version") != "2.0" {
-			t.Errorf("asked %s %s with %q", r.Method, r.URL, r.Header)
+			t.Errorf("got %s %s with %q", r.Method, r.URL, r.Header)
 		}
 		fmt.Fprintf(w, `{"count":1,"value":%q}`, good)
 	}))
 	defer server.Close()
-	m := Minter{Get: asker(server.URL+"/idtoken?api-version=2.0", "request-token").GetIDToken, MaxAttempts: 1}
-	if got, err := m.Mint(t.Context(), "sts.amazonaws.com"); err != nil || got != good {
+	r := requester(server.URL+"/idtoken?api-version=2.0", "request-token", 1, nil)
+	if got, err := r.Request(t.Context(), "sts.amazonaws.com"); err != nil || got != good {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
 
-// TestNew asks through a proxy, over one connection that is gone afterwards, and follows nobody elsewhere.
+// TestNew requests tokens through a proxy, over one connection that is closed afterwards, and follows no redirect.
 func TestNew(t *testing.T) {
 	t.Parallel()
-	answers := []func(w http.ResponseWriter, r *http.Request){
+	responses := []func(w http.ResponseWriter, r *http.Request){
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
 		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"value":%q}`, good) },
 		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 	}
-	var asked, opened, closed atomic.Int32
+	var requests, opened, closed atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.String() != "http://issuer.example.com/idtoken?audience=sts.amazonaws.com" || r.Header.Get("Authorization") != "Bearer request-token" {
-			t.Errorf("asked %s with %q", r.URL, r.Header)
+		if r.Host != "example.com" || r.URL.String() != "/idtoken?audience=sts.amazonaws.com" || r.Header.Get("Authorization") != "Bearer request-token" {
+			t.Errorf("got %s %s with %q", r.Host, r.URL, r.Header)
 		}
-		answers[asked.Add(1)-1](w, r)
+		responses[requests.Add(1)-1](w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		switch state {
@@ -66,16 +73,38 @@ func TestNew(t *testing.T) {
 			closed.Add(1)
 		}
 	}
-	server.Start()
+	server.StartTLS() // with a certificate for example.com
 	defer server.Close()
-	getenv := func(name string) string {
-		return map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "http://issuer.example.com/idtoken", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}[name]
-	}
-	proxy := func(*url.URL) (*url.URL, error) { return url.Parse(server.URL) }
-	told := 0
-	m := New(getenv, proxy, nil, 2, func(error, int, time.Duration) { told++ })
-	if got, err := m.Mint(t.Context(), "sts.amazonaws.com"); err != nil || got != good || told != 1 || opened.Load() != 1 {
-		t.Errorf("got %q, %v, told %d times, over %d connections", got, err, told, opened.Load())
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "CONNECT" || r.Host != "example.com:443" {
+			t.Errorf("the proxy got %s %s", r.Method, r.Host)
+		}
+		client, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer client.Close()
+		upstream, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() {
+			defer upstream.Close() // as the client does
+			io.Copy(upstream, client)
+		}()
+		io.Copy(client, upstream)
+	}))
+	defer proxy.Close()
+	via, _ := url.Parse(proxy.URL)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	retries := 0
+	r := New(environment("https://example.com/idtoken", "request-token"), transport.NewNetwork(via, "", roots), 2, func(error, int, time.Duration) { retries++ })
+	if got, err := r.Request(t.Context(), "sts.amazonaws.com"); err != nil || got != good || retries != 1 || opened.Load() != 1 {
+		t.Errorf("got %q, %v, with %d retries, over %d connections", got, err, retries, opened.Load())
 	}
 	for deadline := time.Now().Add(10 * time.Second); closed.Load() != 1; {
 		if time.Now().After(deadline) {
@@ -83,86 +112,95 @@ func TestNew(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	const want = "GitHub's token endpoint answered HTTP 302"
-	if _, err := m.Mint(t.Context(), "sts.amazonaws.com"); err == nil || err.Error() != want || asked.Load() != 3 {
-		t.Errorf("got %v after %d requests, want %s", err, asked.Load(), want)
+	const want = "GitHub's token endpoint returned HTTP 302"
+	if _, err := r.Request(t.Context(), "sts.amazonaws.com"); err == nil || err.Error() != want || requests.Load() != 3 {
+		t.Errorf("got %v after %d requests, want %s", err, requests.Load(), want)
 	}
 }
 
-// TestClasses has one answer after the other; what may pass by itself is asked again once.
+// TestClasses has one response after another; a transient one is retried once.
 func TestClasses(t *testing.T) {
 	t.Parallel()
-	const endpoint = "GitHub's token endpoint answered "
+	const endpoint = "GitHub's token endpoint returned "
 	for _, test := range []struct {
 		name      string
 		status    int
 		body      string
 		err       string
-		retryable bool
+		transient bool
 		notInJob  bool
 	}{
 		{"job not running yet", 403, `{"message":"Can't issue ID_TOKEN for non-inprogress job"}`,
-			"GitHub does not issue a token because it does not hold the job to be running (HTTP 403)", true, true},
+			"GitHub does not issue a token because the job is not in progress (HTTP 403)", true, true},
 		{"job not running yet, escaped", 403, `{"message":"Can\u0027t issue ID_TOKEN for non-inprogress job"}`,
-			"GitHub does not issue a token because it does not hold the job to be running (HTTP 403)", true, true},
-		{"throttled", 429, "slow down", "GitHub's token endpoint answered HTTP 429", true, false},
-		{"server error", 500, good, "GitHub's token endpoint answered HTTP 500", true, false},
-		{"gateway", 502, "<html>", "GitHub's token endpoint answered HTTP 502", true, false},
-		{"unavailable", 503, "", "GitHub's token endpoint answered HTTP 503", true, false},
-		{"refused", 403, good, "GitHub's token endpoint answered HTTP 403", false, false},
-		{"bad request token", 401, "", "GitHub's token endpoint answered HTTP 401", false, false},
-		{"not found", 404, "", "GitHub's token endpoint answered HTTP 404", false, false},
-		{"redirect", 302, "", "GitHub's token endpoint answered HTTP 302", false, false},
-		{"no value", 200, `{}`, endpoint + "without a token", false, false},
-		{"empty value", 200, `{"value":""}`, endpoint + "without a token", false, false},
-		{"a page", 200, "<html>" + good, endpoint + "with something that is not JSON", false, false},
-		{"not a token", 200, `{"value":"hunter2"}`, endpoint + "with something else: the token is not a JWT", false, false},
-		{"an endless answer", 200, `{"value":"` + strings.Repeat("a", 70000) + `"}`, endpoint + "with something that is not JSON", false, false},
-		{"a large token", 200, `{"value":"a.` + strings.Repeat("A", 30000) + `.c"}`, endpoint + "with something else: the token is larger than the 20000 bytes that AWS takes", false, false},
+			"GitHub does not issue a token because the job is not in progress (HTTP 403)", true, true},
+		{"throttled", 429, "slow down", "GitHub's token endpoint returned HTTP 429", true, false},
+		{"server error", 500, good, "GitHub's token endpoint returned HTTP 500", true, false},
+		{"gateway", 502, "<html>", "GitHub's token endpoint returned HTTP 502", true, false},
+		{"unavailable", 503, "", "GitHub's token endpoint returned HTTP 503", true, false},
+		{"refused", 403, good, "GitHub's token endpoint returned HTTP 403", false, false},
+		{"bad request token", 401, "", "GitHub's token endpoint returned HTTP 401", false, false},
+		{"not found", 404, "", "GitHub's token endpoint returned HTTP 404", false, false},
+		{"redirect", 302, "", "GitHub's token endpoint returned HTTP 302", false, false},
+		{"no value", 200, `{}`, endpoint + "no token", false, false},
+		{"empty value", 200, `{"value":""}`, endpoint + "no token", false, false},
+		{"a page", 200, "<html>" + good, endpoint + "something that is not JSON", false, false},
+		{"not a token", 200, `{"value":"hunter2"}`, endpoint + "something else: the token is not a JWT", false, false},
+		{"a large response", 200, `{"value":"` + strings.Repeat("a", 70000) + `"}`, endpoint + "something that is not JSON", false, false},
+		{"a large token", 200, `{"value":"a.` + strings.Repeat("A", 30000) + `.c"}`, endpoint + "something else: the token is larger than the 20000 bytes that AWS takes", false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var asked atomic.Int32
+			var requests atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				asked.Add(1)
+				requests.Add(1)
 				w.WriteHeader(test.status)
 				io.WriteString(w, test.body)
 			}))
 			defer server.Close()
-			var told []string
-			m := Minter{Get: asker(server.URL, "request-token").GetIDToken, MaxAttempts: 2, Retrying: func(err error, attempt int, _ time.Duration) {
-				told = append(told, fmt.Sprintf("%d: %v", attempt, err))
-			}}
-			_, err := m.Mint(t.Context(), "a")
+			var retries []string
+			_, err := requester(server.URL, "request-token", 2, func(err error, attempt int, _ time.Duration) {
+				retries = append(retries, fmt.Sprintf("%d: %v", attempt, err))
+			}).Request(t.Context(), "a")
 			var failure *Error
 			if !errors.As(err, &failure) || err.Error() != test.err {
 				t.Fatalf("got  %v\nwant %s", err, test.err)
 			}
 			attempts := 1
-			if test.retryable {
+			if test.transient {
 				attempts = 2
 			}
-			if int(asked.Load()) != attempts || failure.Attempts != attempts || failure.Status != test.status || failure.NotInJob != test.notInJob || len(told) != attempts-1 {
-				t.Errorf("asked %d times, told %q, got %+v, want %d attempts", asked.Load(), told, failure, attempts)
+			if int(requests.Load()) != attempts || failure.Attempts != attempts || failure.Status != test.status || failure.NotInJob != test.notInJob || len(retries) != attempts-1 {
+				t.Errorf("%d requests, retries %q, got %+v, want %d attempts", requests.Load(), retries, failure, attempts)
 			}
-			if test.retryable && told[0] != "1: "+test.err {
-				t.Errorf("told %q", told)
+			if test.transient && retries[0] != "1: "+test.err {
+				t.Errorf("retries %q", retries)
+			}
+			var reason transport.Reason
+			if test.status == http.StatusOK {
+				reason = transport.WrongResponse
+			}
+			if failure.Reason != reason {
+				t.Errorf("the reason is %q, want %q", failure.Reason, reason)
 			}
 		})
 	}
 }
 
-// TestBrokenAnswer writes bytes in place of an answer; each is a lost connection, asked again.
-func TestBrokenAnswer(t *testing.T) {
+// TestBrokenResponse sends bytes that are no response; each is a lost connection, and retried.
+func TestBrokenResponse(t *testing.T) {
 	t.Parallel()
-	for bytes, want := range map[string]string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"val": "the answer of GitHub's token endpoint was cut short",
-		"SSH-2.0-" + good + "\r\n":                             "what HOST answered is not HTTP",
-		"":                                                     "no answer from HOST: EOF",
+	for bytes, want := range map[string]struct {
+		err    string
+		reason transport.Reason
+	}{
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"val": {"the response of GitHub's token endpoint was cut short", transport.CutShort},
+		"SSH-2.0-" + good + "\r\n":                             {"the response of HOST is not HTTP", transport.WrongResponse},
+		"":                                                     {"no response from HOST: EOF", transport.Unreachable},
 	} {
-		var asked atomic.Int32
+		var requests atomic.Int32
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			asked.Add(1)
+			requests.Add(1)
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
 				t.Error(err)
@@ -171,11 +209,12 @@ func TestBrokenAnswer(t *testing.T) {
 			io.WriteString(conn, bytes)
 			conn.Close()
 		}))
-		_, err := Minter{Get: asker(server.URL, "request-token").GetIDToken, MaxAttempts: 2}.Mint(t.Context(), "a")
+		_, err := requester(server.URL, "request-token", 2, nil).Request(t.Context(), "a")
 		u, _ := url.Parse(server.URL)
 		server.Close()
-		if want = strings.ReplaceAll(want, "HOST", u.Host); err == nil || err.Error() != want || asked.Load() != 2 {
-			t.Errorf("asked %d times: got %v, want %s", asked.Load(), err, want)
+		var failure *Error
+		if want.err = strings.ReplaceAll(want.err, "HOST", u.Host); !errors.As(err, &failure) || err.Error() != want.err || failure.Reason != want.reason || requests.Load() != 2 {
+			t.Errorf("%d requests: got %v, want %s (%s)", requests.Load(), err, want.err, want.reason)
 		}
 	}
 }
@@ -186,7 +225,7 @@ func TestMissingEnv(t *testing.T) {
 		{"", "t", "ACTIONS_ID_TOKEN_REQUEST_URL"},
 		{"https://localhost", "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
 	} {
-		_, err := Minter{Get: asker(test.url, test.token).GetIDToken, MaxAttempts: 5}.Mint(t.Context(), "a")
+		_, err := requester(test.url, test.token, 5, nil).Request(t.Context(), "a")
 		var failure *Error
 		if !errors.As(err, &failure) || failure.MissingEnv != test.missing || failure.Attempts != 1 ||
 			err.Error() != "missing "+test.missing+" (ensure the job has permissions: id-token: write)" {
@@ -195,16 +234,16 @@ func TestMissingEnv(t *testing.T) {
 	}
 }
 
-func TestURLThatCannotBeRead(t *testing.T) {
+func TestInvalidURL(t *testing.T) {
 	t.Parallel()
-	_, err := Minter{Get: asker("https://a b\x7f", "t").GetIDToken, MaxAttempts: 5}.Mint(t.Context(), "a")
+	_, err := requester("https://a b\x7f", "t", 5, nil).Request(t.Context(), "a")
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Attempts != 1 {
 		t.Errorf("got %v after more than one attempt", err)
 	}
 }
 
-// refused is what go-githubactions answers for an HTTP status.
+// refused is the error of go-githubactions for an HTTP status.
 func refused(status int) error { return &githubactions.RequestFailedError{StatusCode: status} }
 
 // TestWaits measures the waits between attempts on the test's own clock: each is between half of its
@@ -213,60 +252,68 @@ func TestWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
-		var told []time.Duration
-		m := Minter{MaxAttempts: 8, Get: func(context.Context, string) (string, error) {
+		var reported []time.Duration
+		r := Requester{MaxAttempts: 8, Get: func(context.Context, string) (string, error) {
 			at = append(at, time.Now())
 			return "", refused(503)
-		}, Retrying: func(_ error, _ int, wait time.Duration) { told = append(told, wait) }}
-		if _, err := m.Mint(t.Context(), "a"); err == nil {
+		}, Retrying: func(_ error, _ int, wait time.Duration) { reported = append(reported, wait) }}
+		if _, err := r.Request(t.Context(), "a"); err == nil {
 			t.Error("no error")
 		}
-		first := slices.Clone(told)
-		if _, err := m.Mint(t.Context(), "a"); err == nil || slices.Equal(first, told[len(first):]) {
-			t.Errorf("%v, and the same waits twice: %v", err, first) // jobs of a matrix would all ask at once
+		first := slices.Clone(reported)
+		if _, err := r.Request(t.Context(), "a"); err == nil || slices.Equal(first, reported[len(first):]) {
+			t.Errorf("%v, and the same waits twice: %v", err, first) // the jobs of a matrix would all retry at once
 		}
-		at, told = at[:len(at)/2], first
+		at, reported = at[:len(at)/2], first
 		steps := []time.Duration{250, 500, 1000, 2000, 4000, 5000, 5000}
-		if len(at) != 8 || len(told) != len(steps) {
-			t.Fatalf("%d attempts, %d waits", len(at), len(told))
+		if len(at) != 8 || len(reported) != len(steps) {
+			t.Fatalf("%d attempts, %d waits", len(at), len(reported))
 		}
 		for i, step := range steps {
 			step *= time.Millisecond
-			if got := at[i+1].Sub(at[i]); got < step/2 || got >= step || got != told[i] {
-				t.Errorf("wait %d took %s and was told as %s, want %s to %s", i+1, got, told[i], step/2, step)
+			if got := at[i+1].Sub(at[i]); got < step/2 || got >= step || got != reported[i] {
+				t.Errorf("wait %d took %s and was reported as %s, want %s to %s", i+1, got, reported[i], step/2, step)
 			}
 		}
 	})
 }
 
-// TestAttemptTimeout has GitHub fall silent: an attempt ends after 10 s and counts as no answer.
+// TestAttemptTimeout has GitHub send nothing, or stop within a response: an attempt ends after 10 s and is retried.
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
-	for _, stall := range []func(ctx context.Context) error{
-		func(ctx context.Context) error {
+	for want, stall := range map[string]func(ctx context.Context) error{
+		"no response from github.example within 10s: context deadline exceeded": func(ctx context.Context) error {
 			return fmt.Errorf("failed to make HTTP request: %w", &url.Error{Op: "Get", URL: "https://github.example/x", Err: ctx.Err()})
 		},
-		func(ctx context.Context) error { return fmt.Errorf("failed to read response body: %w", ctx.Err()) },
+		"the response of GitHub's token endpoint was not complete after 10s: context deadline exceeded": func(ctx context.Context) error {
+			return fmt.Errorf("failed to read response body: %w", ctx.Err())
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			begun, asked := time.Now(), 0
-			m := Minter{MaxAttempts: 2, Get: func(ctx context.Context, _ string) (string, error) {
-				if asked++; asked == 2 {
+			begun, requests, retries := time.Now(), 0, 0
+			r := Requester{MaxAttempts: 2, Get: func(ctx context.Context, _ string) (string, error) {
+				if requests++; requests == 2 {
 					return good, nil
 				}
 				<-ctx.Done()
 				return "", stall(ctx)
+			}, Retrying: func(err error, _ int, _ time.Duration) {
+				retries++
+				var failure *Error
+				if !errors.As(err, &failure) || failure.Reason != transport.TimedOut || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want %s", err, want)
+				}
 			}}
-			got, err := m.Mint(t.Context(), "a")
-			if took := time.Since(begun); err != nil || got != good || took < 10*time.Second || took > 11*time.Second {
-				t.Errorf("got %q, %v after %s", got, err, took)
+			got, err := r.Request(t.Context(), "a")
+			if took := time.Since(begun); err != nil || got != good || retries != 1 || took < 10*time.Second || took > 11*time.Second {
+				t.Errorf("got %q, %v after %d retries and %s", got, err, retries, took)
 			}
 		})
 	}
 }
 
-// TestCancelled ends the step during an attempt and during a wait; both end at once, with the cause.
-func TestCancelled(t *testing.T) {
+// TestCanceled cancels the step during an attempt and during a wait; both end at once, with the cause.
+func TestCanceled(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("interrupt signal received")
 	for name, get := range map[string]func(context.Context, string) (string, error){
@@ -277,7 +324,7 @@ func TestCancelled(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 			begun := time.Now()
-			_, err := Minter{Get: get, MaxAttempts: 5}.Mint(ctx, "a")
+			_, err := Requester{Get: get, MaxAttempts: 5}.Request(ctx, "a")
 			if took := time.Since(begun); !errors.Is(err, cause) || took != 50*time.Millisecond {
 				t.Errorf("%s: got %v after %s", name, err, took)
 			}
