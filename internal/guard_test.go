@@ -25,7 +25,7 @@ const root = ".."
 // is not in the table is.
 var imports = map[string][]string{
 	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/policy", "internal/lint"},
-	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "examples", "github.com/org/hubspoke-chain", "github.com/aws/aws-sdk-go-v2"}, // the SDK as a user's tool
+	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "examples", "github.com/org/hubspoke-chain", "github.com/aws/aws-sdk-go-v2", "golang.org/x/term"}, // the SDK as a user's tool
 	"examples":            {},
 	"internal":            {},
 	"internal/action":     {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "internal/credproc", "internal/profile", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
