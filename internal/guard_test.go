@@ -25,7 +25,7 @@ const root = ".."
 // is not in the table is.
 var imports = map[string][]string{
 	"cmd/hubspoke-chain":  {"internal/action", "internal/cli", "internal/credproc", "internal/chain", "internal/generate", "internal/lint", "internal/simulate", "github.com/spf13/cobra", "github.com/spf13/pflag"},
-	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "examples", "github.com/org/hubspoke-chain", "github.com/aws/aws-sdk-go-v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}, // the SDK as a user's tool
+	"cmd/hubspoke-lab":    {"internal/cli", "internal/lab", "internal/runner", "examples", "github.com/org/hubspoke-chain", "github.com/aws/aws-sdk-go-v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"}, // the SDK as a user's tool
 	"examples":            {},
 	"internal":            {},
 	"internal/action":     {"internal/hop", "internal/idtoken", "internal/diagnose", "internal/plain", "internal/credproc", "internal/profile", "github.com/sethvargo/go-githubactions", "golang.org/x/net"},
