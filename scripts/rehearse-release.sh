@@ -143,6 +143,8 @@ git clone --quiet --branch v1 -c advice.detachedHead=false "$work/origin.git" "$
 [ "$(git -C "$work/user" rev-parse HEAD)" = "$(git -C "$work/user" rev-parse "$version^{commit}")" ] || die "v1 is not $version"
 [ "$(git -C "$work/user" diff --unified=0 HEAD~1 | grep -E '^[-+] ')" = "-  image: Dockerfile"$'\n'"+  image: docker://$reference" ] ||
   die "the release's commit changes more than the image"
+(cd "$work/user" && scripts/build-release.sh "$version" "$work/rebuilt" >/dev/null)
+diff -r --exclude=checksums.txt.sigstore.json "$out" "$work/rebuilt" >/dev/null || die "the tagged commit does not build what was released"
 refused "$version a second time" "$version is released already" scripts/tag-release.sh check "$version"
 say "$version and v1 are tagged; action.yml names the image"
 

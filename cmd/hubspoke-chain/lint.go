@@ -33,7 +33,8 @@ only in some cases) or a note. Notes are shown with --severity note.`,
 aws iam get-role --role-name github-actions-hub |
     hubspoke-chain lint --format github -
 
-hubspoke-chain lint --format sarif --severity error hub-trust.json > lint.sarif
+hubspoke-chain lint --format sarif --severity error hub-trust.json \
+    > lint.sarif
 
 hubspoke-chain lint --explain subject-wildcard-organization`,
 		Annotations: map[string]string{cli.ExitStatus: "" +

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,19 +19,24 @@ import (
 
 // scene is one step of the demo.
 type scene struct {
-	title string
-	about string
-	job   string            // of the world
-	with  map[string]string // the inputs that differ from the defaults
-	works bool
+	title  string
+	about  string
+	job    string            // of the world
+	with   map[string]string // the inputs that differ from the defaults
+	works  bool
+	tagged bool     // the spoke's session has session tags
+	brief  []string // beginnings of the log lines in the short form; none for all lines
+	proof  string   // what the scene proves
 }
 
 var scenes = []scene{
 	{
-		title: "From a GitHub token to a role in another account",
-		about: "A job in the environment staging deploys to account 222222222222.",
-		job:   "staging",
-		works: true,
+		title:  "From a GitHub token to a role in another account",
+		about:  "A job in the environment staging deploys to account 222222222222.",
+		job:    "staging",
+		works:  true,
+		tagged: true,
+		proof:  "The exported credentials work and belong to the requested role.",
 	},
 	{
 		title: "A spoke that does not allow session tags",
@@ -44,45 +47,57 @@ var scenes = []scene{
 			"role-skip-session-tagging": "true",
 		},
 		works: true,
+		brief: []string{"spoke "},
+		proof: "A spoke that does not allow session tags is reached without them.",
 	},
 	{
-		title: "A job that must not get in",
-		about: "A job on a feature branch, in no environment, asks for the same hub role.",
+		title: "A job that must be refused",
+		about: "A job on a feature branch, without an environment, requests the same hub role.",
 		job:   "feature",
+		brief: []string{"token ", "Error: ", "Fix: "},
+		proof: "A job that the hub does not trust is refused and exports nothing.",
 	},
 }
 
 func demoCommand(getenv func(string) string) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "demo",
-		Short: "walk the whole hop three times and show what users see",
-		Long: `Walk the hop three times in a new lab, with the real action as its own process. Show the masked log, the job
-summary, the identity of the credentials and CloudTrail. Fail if anything differs from what is shown.`,
-		Example:     "hubspoke-lab demo",
-		Annotations: map[string]string{cli.ExitStatus: "0  success\n1  something went differently\n2  bad command line"},
+		Short: "run the action three times and show what a user sees",
+		Long: `Run the action three times, as a process, in a lab of its own. The demo shows its masked log, checks the exported
+credentials and ends with what that proves. It fails when a check fails.`,
+		Example:     "hubspoke-lab demo\n\nhubspoke-lab demo --full",
+		Annotations: map[string]string{cli.ExitStatus: "0  success\n1  a check failed\n2  bad command line"},
 		Args:        cli.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := demo(c.Context(), getenv, c.OutOrStdout()); err != nil {
-				fmt.Fprintf(c.ErrOrStderr(), "hubspoke-lab: error: %v\n", err)
-				return cli.Status(1)
-			}
-			return nil
-		},
 	}
+	flags := c.Flags()
+	full := flags.Bool("full", false, "print everything: all of each log, the job summaries and CloudTrail")
+	action := actionFlag(flags)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		err := demo(c.Context(), newPrinter(c.OutOrStdout(), getenv, *full), *action)
+		var usage cli.UsageError
+		if err == nil || errors.As(err, &usage) {
+			return err
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "hubspoke-lab: error: %v\n", err)
+		return cli.Status(1)
+	}
+	return c
 }
 
-// demo walks the scenes and checks what it shows.
-func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
+// demo plays the scenes and checks what it shows.
+func demo(ctx context.Context, p printer, action string) error {
 	start := time.Now()
-	s, err := openStage(ctx, "", "", lab.Options{})
+	s, err := openStage(ctx, "", action, lab.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.close()
 
-	p := printer{stdout, colored(stdout, getenv)}
-	p.say("A GitHub OIDC issuer and an AWS STS run on this machine, with the accounts, roles and policies of examples/lab.")
-	p.say("The action is the real one, as its own process, in the environment that GitHub's runner gives it.")
+	p.say("GitHub's OIDC issuer and AWS STS run on this machine, with the accounts, roles and policies of examples/lab. " +
+		"The action is the real one, in its own process and in the environment that GitHub's runner sets.")
+	if !p.full {
+		p.say("This is the short form. --full prints everything.")
+	}
 	for i, scene := range scenes {
 		p.heading(fmt.Sprintf("%d. %s", i+1, scene.title))
 		p.say(scene.about)
@@ -90,26 +105,35 @@ func demo(ctx context.Context, getenv func(string) string, stdout io.Writer) err
 			return fmt.Errorf("%s: %w", scene.title, err)
 		}
 	}
-	p.heading("What was checked")
+	p.heading("What this proved")
+	for _, scene := range scenes {
+		p.point(scene.proof)
+	}
+	p.point("Only the spoke's credentials were exported, and they are masked.")
+	p.point(fmt.Sprintf("None of the %d secrets that were issued is in a log or a job summary.", len(s.Secrets())))
 	issuer, sts := s.Counts()["issuer"], s.Counts()["sts"]
-	p.say(fmt.Sprintf("%d secrets were issued; none is in a log or a summary. What was exported is masked.", len(s.Secrets())))
-	p.say(fmt.Sprintf("GitHub got %d requests, AWS %d. The whole demo took %.1f s.", issuer.Requests, sts.Requests, time.Since(start).Seconds()))
+	p.say(fmt.Sprintf("%d requests to GitHub and %d to AWS, in %.1f s.", issuer.Requests, sts.Requests, time.Since(start).Seconds()))
 	return nil
 }
 
 func (s *stage) play(ctx context.Context, p printer, scene scene) error {
 	with := defaults("")
 	maps.Copy(with, scene.with)
-	p.part("step", "- uses: org/hubspoke-chain@v1\n  with:\n"+yaml(with))
+	switch {
+	case p.full || scene.works && len(scene.with) == 0:
+		p.part("step", "- uses: org/hubspoke-chain@v1\n  with:\n"+yaml(with))
+	case len(scene.with) > 0:
+		p.part("step, with other inputs", strings.ReplaceAll(yaml(scene.with), "    ", ""))
+	}
 
 	before := len(s.Events())
 	got, err := s.step(ctx, scene.job, with)
 	if err != nil {
 		return err
 	}
-	err = s.show(ctx, p, scene, got, before)
+	err = s.show(ctx, p, scene, with, got, before)
 	log, failed := finish(ctx, got.job)
-	if log != "" {
+	if log != "" && p.full {
 		p.part("the end of the job", log)
 	}
 	if n := s.leaked(log); n > 0 {
@@ -118,11 +142,19 @@ func (s *stage) play(ctx context.Context, p printer, scene scene) error {
 	return errors.Join(err, failed)
 }
 
-// show shows what a step came to, and checks it; before is how many events there were ahead of it.
-func (s *stage) show(ctx context.Context, p printer, scene scene, got outcome, before int) error {
+// show shows how a step with these inputs ended, and checks it. There were before events when it started.
+func (s *stage) show(ctx context.Context, p printer, scene scene, with map[string]string, got outcome, before int) error {
 	log := got.log.Shown()
-	p.part("log", log)
-	p.part("job summary", got.Summary)
+	if p.full {
+		p.part("log", log)
+		p.part("job summary", got.Summary)
+	} else {
+		excerpt := scene.excerpt(log)
+		if !scene.works {
+			excerpt += "\n   ... --full prints that statement and the other possible causes"
+		}
+		p.part("log", excerpt)
+	}
 	if n := s.leaked(log + got.Summary); n > 0 {
 		return fmt.Errorf("%d secrets are in the log or the summary", n)
 	}
@@ -132,32 +164,73 @@ func (s *stage) show(ctx context.Context, p printer, scene scene, got outcome, b
 	if scene.works != (got.status == 0) {
 		return fmt.Errorf("the step ended with status %d", got.status)
 	}
-	if scene.works {
-		proof, err := s.identity(ctx, got)
-		if err != nil {
-			return err
-		}
-		p.part("the next step: aws sts get-caller-identity", proof)
-	} else {
+	if !scene.works {
 		if len(got.Env)+len(got.Output) > 0 {
 			return fmt.Errorf("the step failed and exported %d variables and %d outputs", len(got.Env), len(got.Output))
 		}
-		p.part("the next step", fmt.Sprintf("Nothing was exported. The step ended with status %d, which ends the job.", got.status))
+		p.part("next step", fmt.Sprintf("Not run: the step exported nothing and ended with status %d.", got.status))
+	} else {
+		if tagged := hasTags(s.Events()[before:]); tagged != scene.tagged {
+			return fmt.Errorf("the spoke's session has session tags: %t, want %t", tagged, scene.tagged)
+		}
+		arn, err := s.identity(ctx, got, with["role-to-assume"])
+		if err != nil {
+			return err
+		}
+		p.part("next step: aws sts get-caller-identity", arn)
 	}
-	p.part("CloudTrail", trail(s.Events()[before:]))
+	if p.full {
+		p.part("CloudTrail", trail(s.Events()[before:]))
+	}
 	return nil
 }
 
-// identity asks who the exported credentials belong to, in a request that they sign.
-func (s *stage) identity(ctx context.Context, got outcome) (string, error) {
+// excerpt returns the part of a log that the short form shows: the first line with each beginning that the scene names.
+func (s scene) excerpt(log string) string {
+	if len(s.brief) == 0 {
+		return log
+	}
+	var shown []string
+	for _, begin := range s.brief {
+		for line := range strings.SplitSeq(log, "\n") {
+			if strings.HasPrefix(strings.TrimLeft(line, " "), begin) {
+				shown = append(shown, line)
+				break
+			}
+		}
+	}
+	return strings.Join(shown, "\n")
+}
+
+// credentials are the variables that hold the spoke's credentials.
+var credentials = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+// hasTags reports whether a spoke call among the events sent session tags.
+func hasTags(events []lab.Event) bool {
+	return slices.ContainsFunc(events, func(e lab.Event) bool {
+		tags, ok := e.RequestParameters["tags"].([]map[string]string)
+		return e.EventName == "AssumeRole" && ok && len(tags) > 0
+	})
+}
+
+// identity returns the ARN that the exported credentials belong to, by a request that they sign. It checks that they are
+// the only secrets that the step exported, and masked.
+func (s *stage) identity(ctx context.Context, got outcome, role string) (string, error) {
 	env := map[string]string{}
+	var exported strings.Builder
+	for _, p := range got.Output {
+		exported.WriteString(p.Value + "\n")
+	}
 	for _, p := range got.Env {
 		env[p.Name] = p.Value
-	}
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
-		if !got.job.Masks.Has(env[name]) {
-			return "", fmt.Errorf("%s was exported and not masked", name)
+		if !slices.Contains(credentials, p.Name) {
+			exported.WriteString(p.Value + "\n")
+		} else if !got.job.Masks.Has(p.Value) {
+			return "", fmt.Errorf("%s was exported and not masked", p.Name)
 		}
+	}
+	if n := s.leaked(exported.String()); n > 0 {
+		return "", fmt.Errorf("%d more secrets were exported", n)
 	}
 	client := sts.New(sts.Options{
 		Region:       env["AWS_REGION"],
@@ -170,70 +243,37 @@ func (s *stage) identity(ctx context.Context, got outcome) (string, error) {
 	})
 	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", fmt.Errorf("asking AWS with the exported credentials: %w", err)
+		return "", fmt.Errorf("calling AWS with the exported credentials: %w", err)
+	}
+	want := strings.NewReplacer(":iam::", ":sts::", ":role/", ":assumed-role/").Replace(role) + "/"
+	if arn := aws.ToString(out.Arn); !strings.HasPrefix(arn, want) {
+		return "", fmt.Errorf("the exported credentials belong to %s, not to %s", arn, role)
 	}
 	for _, p := range got.Output {
 		if p.Name == "authenticated-arn" && p.Value != aws.ToString(out.Arn) {
-			return "", errors.New("the output authenticated-arn is not what AWS says")
+			return "", errors.New("the output authenticated-arn is not the ARN that AWS returns")
 		}
 	}
-	return fmt.Sprintf("Account: %s\nArn:     %s", aws.ToString(out.Account), aws.ToString(out.Arn)), nil
+	return aws.ToString(out.Arn), nil
 }
 
 func yaml(with map[string]string) string {
 	var b strings.Builder
 	// The required inputs first, in the order in which the hop uses them.
-	order := []string{"aws-region", "hub-role-to-assume", "role-to-assume"}
-	for _, name := range slices.Sorted(maps.Keys(with)) {
-		if !slices.Contains(order, name) {
-			order = append(order, name)
+	required := []string{"aws-region", "hub-role-to-assume", "role-to-assume"}
+	names := slices.Concat(required, slices.DeleteFunc(slices.Sorted(maps.Keys(with)), func(name string) bool {
+		return slices.Contains(required, name)
+	}))
+	for _, name := range names {
+		if with[name] == "" {
+			continue
 		}
-	}
-	for _, name := range order {
 		fmt.Fprintf(&b, "    %s: %s\n", name, with[name])
 	}
 	return b.String()
 }
 
-// printer lays the demo out for a terminal.
-type printer struct {
-	out     io.Writer
-	colored bool
-}
-
-// colored tells whether out is a terminal that wants colours (no-color.org).
-func colored(out io.Writer, getenv func(string) string) bool {
-	file, ok := out.(*os.File)
-	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-func (p printer) style(code, text string) string {
-	if !p.colored {
-		return text
-	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
-
-func (p printer) say(text string) { fmt.Fprintln(p.out, text) }
-
-func (p printer) heading(text string) { fmt.Fprintf(p.out, "\n%s\n", p.style("1", text)) }
-
-// part prints a text set in under its name, with a rule at its left.
-func (p printer) part(name, text string) {
-	fmt.Fprintf(p.out, "\n  %s\n", p.style("36", name))
-	for line := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {
-		if strings.HasPrefix(line, "Error: ") {
-			line = p.style("31", line)
-		}
-		fmt.Fprintf(p.out, "  %s %s\n", p.style("2", "│"), line)
-	}
-}
-
-// trail shows CloudTrail's records, a call a line: one across accounts stands in both under one id.
+// trail returns CloudTrail's records, one per call: a call across accounts is recorded in both, under one shared event ID.
 func trail(events []lab.Event) string {
 	var lines []string
 	seen := map[string]bool{}
