@@ -136,8 +136,15 @@ func (r *reader) validate(in inputs) {
 		if problem.Field == "spokes" {
 			name = in.rolesInput()
 		}
-		if !problem.Missing || !r.refused[name] {
-			r.problem(name, "%s", problem.Text)
+		switch text := problem.Text; {
+		case problem.Missing && r.refused[name]:
+		case problem.Missing && name == "role-to-assume":
+			r.problem(name, "%s", strings.Replace(text, "is required", "is required, unless spokes is set", 1))
+		case problem.Missing && name == "role-session-name":
+			r.problem(name, "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s",
+				plain.Quote(r.getenv("GITHUB_RUN_ID")), plain.Quote(r.getenv("GITHUB_RUN_ATTEMPT")), hop.SessionName.Words)
+		default:
+			r.problem(name, "%s", text)
 		}
 	}
 }
@@ -176,7 +183,6 @@ func (r *reader) sessionName() string {
 	}
 	run, attempt := r.getenv("GITHUB_RUN_ID"), r.getenv("GITHUB_RUN_ATTEMPT")
 	if !digits.Matches(run) || !digits.Matches(attempt) {
-		r.problem("role-session-name", "has no default because GITHUB_RUN_ID is %s and GITHUB_RUN_ATTEMPT is %s; set it to %s", plain.Quote(run), plain.Quote(attempt), hop.SessionName.Words)
 		return ""
 	}
 	return "gh-" + run + "-" + attempt

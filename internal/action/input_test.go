@@ -230,8 +230,8 @@ func TestInputProblems(t *testing.T) {
 
 	_, problems := readInputs(required.get, given{"HTTPS_PROXY": "http://user:hunter2@", "GITHUB_RUN_ID": "1\n"}.get)
 	if want := []string{
-		`role-session-name: has no default because GITHUB_RUN_ID is "1" and GITHUB_RUN_ATTEMPT is ""; set it to ` + name,
 		"HTTPS_PROXY: " + notProxy,
+		`role-session-name: has no default because GITHUB_RUN_ID is "1" and GITHUB_RUN_ATTEMPT is ""; set it to ` + name,
 	}; !slices.Equal(problems, want) {
 		t.Errorf("got %q\nwant %q", problems, want)
 	}

@@ -30,8 +30,6 @@ func (r *reader) roles(in *inputs) {
 		in.destinations = []destination{{r.profile(in.autoRefresh), in.plan.Region}}
 		if role := r.role("role-to-assume"); role != (hop.ARN{}) {
 			in.plan.Spokes = []hop.ARN{role}
-		} else if r.get("role-to-assume") == "" {
-			r.problem("role-to-assume", "is required, unless spokes is set: the full ARN of an IAM role, arn:aws:iam::123456789012:role/NAME")
 		}
 		return
 	}

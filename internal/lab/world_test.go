@@ -31,7 +31,7 @@ func TestReadWorld(t *testing.T) {
 		`lab/world.json: accounts[1].roles[0].name: "deploy staging" is not the name of a role`:                                                     change("deploy-staging", "deploy staging"),
 		`lab/world.json: accounts[1].roles[0].maxSessionDuration: 60 is not within 3600 to 43200 seconds`:                                           change(staging, staging+`, "maxSessionDuration": 60`),
 		`lab/world.json: accounts[1].roles[0].path: "x" is not the path of a role`:                                                                  change(staging, staging+`, "path": "x"`),
-		`lab/world.json: accounts[1].roles[0].tags: duplicate key "team"`:                                                                          change(staging, staging+`, "tags": {"Team": "a", "team": "b"}`),
+		`lab/world.json: accounts[1].roles[0].tags: duplicate key "team"`:                                                                           change(staging, staging+`, "tags": {"Team": "a", "team": "b"}`),
 		`lab/world.json: accounts[1].roles[0].trust: no file is named`:                                                                              change(staging, `"roles": [{ "name": "deploy-staging"`),
 		`lab/world.json: accounts[1].roles[0].trust: open lab/none.json: file does not exist`:                                                       change(staging, strings.Replace(staging, "spoke-trust", "none", 1)),
 		`lab/world.json: jobs[staging].subject: "new" is neither legacy nor immutable`: change(`"staging": {
