@@ -14,13 +14,14 @@ import (
 	"github.com/sethvargo/go-githubactions"
 
 	"github.com/org/hubspoke-chain/internal/credproc"
+	"github.com/org/hubspoke-chain/internal/handover"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
 	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/profile"
 )
 
-// Names in the folder for later steps, and what tells the post stage of it.
+// Names in the folder for later steps, and what the post step finds it by.
 const (
 	configFile      = "config"
 	credentialsFile = "credentials"
@@ -31,17 +32,17 @@ const (
 	cleanUpVariable = "HUBSPOKE_CHAIN_CLEAN_UP" // true once there is something to remove; action.yml's post-if looks at it
 )
 
-// tryFor is how long the program may take to say its version, which it does within milliseconds.
+// tryFor is how long the program may take to print its version, which takes milliseconds.
 const tryFor = 10 * time.Second
 
-// files are what profiles need: the folder and what the files of earlier steps hold.
+// files are what profiles need: the folder and the texts of the files of earlier steps.
 type files struct {
-	folder              profile.Folder
+	folder              handover.Folder
 	config, credentials string
 }
 
-// prepare makes the folder for profiles, and for auto-refresh puts this program into it and tries it there, so that
-// what cannot work is said now and not when the first session ends. It gives the problems.
+// prepare creates the folder for profiles, and for auto-refresh copies this program into it and tries it there, so that
+// what cannot work is reported now and not when the first session expires. It returns the problems.
 func (s *step) prepare(ctx context.Context) []string {
 	if !s.in.profiles() {
 		return nil
@@ -53,20 +54,20 @@ func (s *step) prepare(ctx context.Context) []string {
 		}
 	}
 	var err error
-	s.files.config, err = profile.Existing(s.getenv, "AWS_CONFIG_FILE")
+	s.files.config, err = handover.Existing(s.getenv, "AWS_CONFIG_FILE")
 	problem(err)
-	s.files.credentials, err = profile.Existing(s.getenv, "AWS_SHARED_CREDENTIALS_FILE")
+	s.files.credentials, err = handover.Existing(s.getenv, "AWS_SHARED_CREDENTIALS_FILE")
 	problem(err)
 	if other := s.getenv("AWS_DEFAULT_PROFILE"); other != "" && s.in.several {
-		problem(fmt.Errorf("spokes: AWS_DEFAULT_PROFILE is %s, which the AWS CLI and boto3 prefer to AWS_PROFILE, and a step cannot unset it; take it out where it is set", plain.Quote(other)))
+		problem(fmt.Errorf("spokes: AWS_DEFAULT_PROFILE is %s, which the AWS CLI and boto3 prefer to AWS_PROFILE, and a step cannot unset it; remove it where it is set", plain.Quote(other)))
 	}
 	for _, d := range s.in.destinations {
 		if profile.Ambiguous(s.files.config, profile.Config, d.profile) || profile.Ambiguous(s.files.credentials, profile.Credentials, d.profile) {
-			problem(fmt.Errorf("%s: AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE has the header of a profile set in, at or in %s, and SDKs do not agree on what that means; begin its line with the [", s.profileInput(), plain.Quote(d.profile)))
+			problem(fmt.Errorf("%s: AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE has an indented profile header, at or in %s, which SDKs read differently; remove the indentation", s.profileInput(), plain.Quote(d.profile)))
 		}
 		if profile.Has(s.files.config, profile.Config, d.profile) || profile.Has(s.files.credentials, profile.Credentials, d.profile) {
 			if !s.in.overwriteProfile && !s.own(d.profile) {
-				problem(fmt.Errorf("%s: the profile %s is in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE already; overwrite-aws-profile: true replaces it in what later steps see", s.profileInput(), plain.Quote(d.profile)))
+				problem(fmt.Errorf("%s: the profile %s is already in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE; overwrite-aws-profile: true replaces it for later steps", s.profileInput(), plain.Quote(d.profile)))
 			}
 			s.files.config = profile.Without(s.files.config, profile.Config, d.profile)
 			s.files.credentials = profile.Without(s.files.credentials, profile.Credentials, d.profile)
@@ -75,7 +76,7 @@ func (s *step) prepare(ctx context.Context) []string {
 	if len(problems) > 0 {
 		return problems
 	}
-	if s.files.folder, err = profile.Make(s.getenv, s.options.HostTemp); err != nil {
+	if s.files.folder, err = handover.Make(s.getenv, s.options.HostTemp); err != nil {
 		return []string{s.profileInput() + ": " + err.Error()}
 	}
 	if s.in.autoRefresh {
@@ -87,7 +88,7 @@ func (s *step) prepare(ctx context.Context) []string {
 	return nil
 }
 
-// own tells whether an earlier use of this action made the profile, which the same step once more replaces.
+// own reports whether an earlier use of this action wrote the profile, which another use replaces.
 func (s *step) own(name string) bool {
 	other := func(text string, f profile.File) bool {
 		return profile.Has(text, f, name) && !slices.Contains(profile.Own(text, f), name)
@@ -95,7 +96,7 @@ func (s *step) own(name string) bool {
 	return !other(s.files.config, profile.Config) && !other(s.files.credentials, profile.Credentials)
 }
 
-// profileInput is the input that asks for profiles.
+// profileInput returns the input that requires profiles.
 func (s *step) profileInput() string {
 	switch {
 	case s.in.several:
@@ -106,8 +107,8 @@ func (s *step) profileInput() string {
 	return "auto-refresh"
 }
 
-// leaveProgram puts this program into the folder and runs it from there: on a disk that is mounted noexec it
-// would not.
+// leaveProgram copies this program into the folder and runs it from there: on a disk that is mounted noexec it does not
+// run.
 func (s *step) leaveProgram(ctx context.Context) error {
 	if err := s.files.folder.CopyProgram(programFile, s.options.Program); err != nil {
 		return err
@@ -123,7 +124,7 @@ func (s *step) leaveProgram(ctx context.Context) error {
 	return nil
 }
 
-// discard takes away what prepare made, when there is to be no export.
+// discard removes what prepare created, when nothing is exported.
 func (s *step) discard() {
 	if s.files.folder.Path == "" {
 		return
@@ -133,8 +134,8 @@ func (s *step) discard() {
 	}
 }
 
-// writeProfiles writes the files that the profiles consist of. With auto-refresh a profile has a process, and the
-// process a description of the chain and the session of this step to begin with; without, it has the session.
+// writeProfiles writes the files of the profiles. With auto-refresh a profile has a process, and the process a plan and
+// the session of this step as its first; without, the profile has the session.
 func (s *step) writeProfiles(sessions []hop.Session) error {
 	config, credentials := s.files.config, s.files.credentials
 	if s.in.autoRefresh && s.in.caBundle != "" {
@@ -175,10 +176,10 @@ func (s *step) writeProfiles(sessions []hop.Session) error {
 	return s.files.folder.HandOver()
 }
 
-// process is the command of a profile. RUNNER_TEMP is right in each step, on the host, in a job's container and in
-// an action's, where one absolute path would be right in one of them only. The AWS CLI and boto3 run it
-// without a shell, so it brings its own.
-func process(f profile.Folder, name string) string {
+// process returns the command of a profile. RUNNER_TEMP is right in each step, on the host, in a job's container and in
+// an action's; one absolute path would be right in one of them only. The AWS CLI and boto3 run the command without a
+// shell, so it starts one.
+func process(f handover.Folder, name string) string {
 	return fmt.Sprintf(`sh -c 'exec "$RUNNER_TEMP/%[1]s/%[2]s" credential-process --chain "$RUNNER_TEMP/%[1]s/%[3]s"'`, f.FromTemp, programFile, name+planSuffix)
 }
 
@@ -225,43 +226,42 @@ func (s *step) profileEnv(sessions []hop.Session) []pair {
 	return pairs
 }
 
-// stale are the variables of earlier steps that most SDKs would prefer to a profile. An empty one is as good as none
-// to them.
+// stale returns the variables of earlier steps that most SDKs prefer to a profile. To them an empty one is unset.
 func (s *step) stale() []string {
-	// AWS_ACCESS_KEY and AWS_SECRET_KEY are other names that AWS's SDK for Go takes, and so Terraform.
+	// AWS_ACCESS_KEY and AWS_SECRET_KEY are other names that the AWS SDK for Go accepts, and so Terraform.
 	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"}
 	return slices.DeleteFunc(names, func(name string) bool { return s.getenv(name) == "" })
 }
 
-// disabled is the process of a profile that was to be left to nobody: it says so and fails.
+// disabled is the process of a disabled profile: it fails with a message.
 const disabled = `sh -c 'echo "hubspoke-chain: error: a later step that uses the action failed, and its unset-current-credentials disabled this profile" >&2; exit 1'`
 
-// disable keeps later steps from the profiles of earlier uses of this action, where unset-current-credentials was to
-// leave nothing stale and this use failed. It is their files that are changed: a variable cannot be unset. The AWS CLI,
-// boto3, Terraform and the SDK for Go then say what the process says; those for Java and JavaScript go on to their next
-// source of credentials, as they do where the variables are blank.
+// disable disables the profiles of earlier uses of this action when this use failed and unset-current-credentials must
+// leave nothing stale. Their files are changed, since a variable cannot be unset. The AWS CLI, boto3, Terraform and the
+// SDK for Go then print the message of the process; those for Java and JavaScript continue with their next source of
+// credentials, as they do where the variables are blank.
 func (s *step) disable() {
 	if !s.in.unsetCurrent {
 		return
 	}
-	if err := profile.Disable(s.getenv, configFile, credentialsFile, disabled); err != nil {
-		s.log.warning("unset-current-credentials: profiles of an earlier step are still in force: " + err.Error())
+	if err := handover.Disable(s.getenv, configFile, credentialsFile, disabled); err != nil {
+		s.log.warning("unset-current-credentials: profiles of an earlier step are still valid: " + err.Error())
 	}
 }
 
-// profileNotices tells what will not go the way that one expects of a profile.
+// profileNotices reports what a user may not expect of a profile.
 func (s *step) profileNotices() {
 	if !s.in.profiles() {
 		return
 	}
 	if stale := s.stale(); len(stale) > 0 && !s.in.exportEnv {
-		s.log.notice(strings.Join(stale, ", ") + " of an earlier step: blank from now on, because they would win over the profile. Where a step sets them itself, the AWS CLI, boto3, Terraform and the SDKs for Go and Java ignore the profile; the SDK for JavaScript does not")
+		s.log.notice(strings.Join(stale, ", ") + " of an earlier step: blank now, because they would override the profile. If a step sets them itself, the AWS CLI, boto3, Terraform and the SDKs for Go and Java ignore the profile; the SDK for JavaScript does not")
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		region := s.getenv(name)
 		i := slices.IndexFunc(s.in.destinations, func(d destination) bool { return d.region != region })
 		if s.in.several && region != "" && i >= 0 {
-			s.log.warning(fmt.Sprintf("%s is %s: it wins over the regions of profiles, such as %s of %s. Take it out where it is set", name, plain.Quote(region), s.in.destinations[i].region, s.in.destinations[i].profile))
+			s.log.warning(fmt.Sprintf("%s is %s: it overrides the regions of profiles, such as %s of %s. Remove it where it is set", name, plain.Quote(region), s.in.destinations[i].region, s.in.destinations[i].profile))
 		}
 	}
 	if s.in.autoRefresh && s.files.folder.InHome {
@@ -269,18 +269,18 @@ func (s *step) profileNotices() {
 	}
 }
 
-// renews says how long the profiles can go on renewing themselves. It is GitHub that ends it, and nobody but the
-// request token knows when.
+// renews returns how long the profiles can renew their credentials. GitHub ends that, at a time that only the request
+// token has.
 func (s *step) renews() string {
-	const job = "by itself, as long as the job runs and GitHub takes its request token"
+	const job = "automatically, while the job runs and GitHub accepts its request token"
 	expires, ok := idtoken.RequestExpires(s.getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
 	if !ok {
-		return job + ", which does not say until when"
+		return job + ", which has no expiration"
 	}
 	return fmt.Sprintf("%s, at the latest until %s (in %s)", job, expires.UTC().Format(time.RFC3339), remaining(time.Until(expires)))
 }
 
-// CleanUp is the step's post stage: it removes the folder that the main stage left for the steps between them.
+// CleanUp is the post step: it removes the folder that the main step created for the steps between them.
 func CleanUp(stdout io.Writer, getenv func(string) string) int {
 	log := log{githubactions.New(githubactions.WithWriter(&stream{to: stdout}), githubactions.WithGetenv(getenv))}
 	name := getenv("STATE_" + folderState)
@@ -288,7 +288,7 @@ func CleanUp(stdout io.Writer, getenv func(string) string) int {
 		log.line("There is nothing to remove: the step has left nothing for later ones.")
 		return 0
 	}
-	found, err := profile.CleanUp(getenv, name)
+	found, err := handover.CleanUp(getenv, name)
 	switch {
 	case err != nil:
 		log.warning("the AWS profiles of this job were not removed: " + err.Error())

@@ -1,3 +1,5 @@
+// Package profile edits the text of the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name: it adds, finds
+// and removes profiles without changing the other lines. Where the files are is left to others.
 package profile
 
 import (
@@ -5,7 +7,7 @@ import (
 	"strings"
 )
 
-// File is the kind of a file of profiles: the two spell the header of a profile differently.
+// File is the kind of a file of profiles: the two write the header of a profile differently.
 type File int
 
 // The two files that AWS's SDKs and tools read.
@@ -17,7 +19,7 @@ const (
 // Setting is a line of a profile, name = value.
 type Setting struct{ Name, Value string }
 
-// Has tells whether the text of a file has the profile.
+// Has reports whether the text of a file has the profile.
 func Has(text string, f File, name string) bool {
 	for line := range strings.Lines(text) {
 		if f.heads(line, name) {
@@ -27,8 +29,8 @@ func Has(text string, f File, name string) bool {
 	return false
 }
 
-// Ambiguous tells whether SDKs do not agree on where the profile is in the text of a file: a header that is set in begins
-// a profile to some of them, and continues the line before it to others.
+// Ambiguous reports whether SDKs disagree on where the profile is in the text of a file: an indented header begins a
+// profile for some of them, and continues the line before it for others.
 func Ambiguous(text string, f File, name string) bool {
 	inside := false
 	for line := range strings.Lines(text) {
@@ -43,8 +45,8 @@ func Ambiguous(text string, f File, name string) bool {
 	return false
 }
 
-// Without takes the profile out of the text of a file. Every other line stays as it is, comments included; a
-// comment right above the next header belongs to that header and stays too.
+// Without returns the text of a file without the profile. Every other line stays as it is, comments included; a comment
+// directly above the next header belongs to that header and stays too.
 func Without(text string, f File, name string) string {
 	var kept, doubtful strings.Builder
 	inside := false
@@ -70,7 +72,7 @@ func Without(text string, f File, name string) string {
 // mark is the first line of a profile that With adds.
 const mark = "# made by hubspoke-chain\n"
 
-// Own gives the names of the profiles that the text of a file has as With adds them.
+// Own returns the names of the profiles in the text of a file that With added.
 func Own(text string, f File) []string {
 	var names []string
 	header := ""
@@ -89,8 +91,8 @@ func Own(text string, f File) []string {
 	return names
 }
 
-// With adds the profile at the end of the text of a file. A value that would not be read back as it is, one with
-// a line end or one that begins a comment for example, is refused without being shown, since it may be secret.
+// With returns the text of a file with the profile at its end. A value that would not be read back unchanged, one with a
+// line end or one that begins a comment for example, is an error that does not show it, since it may be secret.
 func With(text string, f File, name string, settings ...Setting) (string, error) {
 	var b strings.Builder
 	b.WriteString(text)
@@ -104,14 +106,14 @@ func With(text string, f File, name string, settings ...Setting) (string, error)
 	for _, s := range settings {
 		if s.Value == "" || s.Value != strings.TrimSpace(s.Value) || strings.ContainsAny(s.Value, "\r\n\x00") ||
 			strings.HasPrefix(s.Value, "#") || strings.HasPrefix(s.Value, ";") || strings.Contains(s.Value, " #") || strings.Contains(s.Value, " ;") {
-			return "", fmt.Errorf("the value of %s is not one for a file of profiles", s.Name)
+			return "", fmt.Errorf("the value of %s is not valid in a file of profiles", s.Name)
 		}
 		fmt.Fprintf(&b, "%s = %s\n", s.Name, s.Value)
 	}
 	return b.String(), nil
 }
 
-// header is what stands between the brackets.
+// header returns the text between the brackets.
 func (f File) header(name string) string {
 	if f == Config && name != "default" {
 		return "profile " + name
@@ -119,11 +121,11 @@ func (f File) header(name string) string {
 	return name
 }
 
-// isHeader tells whether a line begins a section. One that is set in continues the line before it.
+// isHeader reports whether a line begins a section. An indented one continues the line before it.
 func isHeader(line string) bool { return strings.HasPrefix(line, "[") }
 
-// heads tells whether a line is the header of the profile: [profile NAME], with NAME in quotes or not, or [NAME]. Each
-// is right in one of the files, but AWS's SDK for Go v1 reads both in both.
+// heads reports whether a line is the header of the profile: [profile NAME], with NAME in quotes or not, or [NAME]. Each
+// is right in one of the files, but the AWS SDK for Go v1 reads both in both.
 func (f File) heads(line, name string) bool {
 	inside, _, found := strings.Cut(line, "]")
 	if !isHeader(line) || !found {

@@ -119,7 +119,7 @@ func TestWith(t *testing.T) {
 	}
 	for _, value := range []string{"", " a", "a ", "a\nb", "a\r", "a\x00", "#a", ";a", "a #b", "a ;b"} {
 		got, err := With("", Credentials, "x", Setting{"key", value})
-		if err == nil || err.Error() != "the value of key is not one for a file of profiles" || got != "" {
+		if err == nil || err.Error() != "the value of key is not valid in a file of profiles" || got != "" {
 			t.Errorf("%q: got %q, %v", value, got, err)
 		}
 	}

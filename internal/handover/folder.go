@@ -1,8 +1,7 @@
-// Package profile puts AWS profiles where later steps of a job find them: a folder in the runner's temp directory,
-// and in it the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name. It knows how a container and the
-// steps on the host see one directory under two paths, and how to edit a file of profiles without touching
-// what else is in it. What goes into the profiles is the caller's.
-package profile
+// Package handover puts files where later steps of a job find them: a folder in the runner's temp directory that belongs
+// to the runner's user. It maps between the two paths of a directory, in a container and on the host, and reads and
+// changes the files of profiles that earlier steps left. The contents of the files are the caller's.
+package handover
 
 import (
 	"bytes"
@@ -17,17 +16,19 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/org/hubspoke-chain/internal/profile"
 )
 
 // Folder is a folder for later steps.
 type Folder struct {
 	Name string // of the folder itself, unique
-	Path string // as this process sees it: through a handle where the system has that (Linux), whatever becomes of the name
-	Host string // as the steps on the host see it, and so what a variable may name: the runner translates it for containers
-	// FromTemp is the path behind "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory.
+	Path string // as this process sees it: through a handle where the system has that (Linux), so that a change of the name has no effect
+	Host string // as the steps on the host see it, and so the path for a variable: the runner translates it for containers
+	// FromTemp is the path after "$RUNNER_TEMP/", which is right in every step that has the runner's temp directory.
 	FromTemp string
-	// InHome says that the folder lies in the runner's home for containers, since the temp directory itself is not
-	// mounted: runners before v2.329. Then RUNNER_TEMP leads no later container to it.
+	// InHome reports that the folder is in the runner's home for containers, since the temp directory itself is not
+	// mounted: runners before v2.329. Later containers then do not find it through RUNNER_TEMP.
 	InHome bool
 
 	dir      string   // the folder by its name, as this process sees it
@@ -41,12 +42,12 @@ const prefix = "hubspoke-chain-"
 // folderName is compiled when it is first used: few steps need it.
 var folderName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`) })
 
-// home is where the runner's temp directory keeps the home of containers (actions/runner, ContainerActionHandler.cs).
+// home is the home of containers in the runner's temp directory (actions/runner, ContainerActionHandler.cs).
 const home = "_github_home"
 
-// Make makes a folder that is closed to everybody else, and that HandOver gives to the runner's user. hostTemp is the runner's temp
-// directory as the host sees it, absolute; it reaches a container as an argument, since the runner translates
-// variables. Whoever owns GITHUB_ENV is the runner's user.
+// Make creates a folder that only this user can read, and that HandOver gives to the runner's user, the owner of
+// GITHUB_ENV. hostTemp is the runner's temp directory as the host sees it, absolute; it reaches a container as an
+// argument, since the runner translates variables.
 func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	if err := checkHostTemp(getenv, hostTemp); err != nil {
 		return Folder{}, err
@@ -57,7 +58,7 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 	}
 	uid, gid, ok := owner(info)
 	if !ok {
-		return Folder{}, errors.New("looking at GITHUB_ENV: this system does not tell the owner of a file")
+		return Folder{}, errors.New("looking at GITHUB_ENV: this system has no owner of a file")
 	}
 	f := Folder{Name: prefix + strings.ToLower(rand.Text()), uid: uid, gid: gid}
 	f.FromTemp = f.Name
@@ -69,20 +70,20 @@ func Make(getenv func(string) string, hostTemp string) (Folder, error) {
 		f.Host = filepath.Join(hostTemp, home, f.Name)
 	}
 	if !isDirectory(base) {
-		return Folder{}, fmt.Errorf("neither RUNNER_TEMP (%q) nor HOME (%q) is a directory here, so no file reaches later steps", getenv("RUNNER_TEMP"), getenv("HOME"))
+		return Folder{}, fmt.Errorf("neither RUNNER_TEMP (%q) nor HOME (%q) is a directory here, so later steps cannot receive files", getenv("RUNNER_TEMP"), getenv("HOME"))
 	}
 	f.dir = filepath.Join(base, f.Name)
 	if err := os.Mkdir(f.dir, 0o700); err != nil {
-		return Folder{}, fmt.Errorf("making a folder in the runner's temp directory: %w", err)
+		return Folder{}, fmt.Errorf("creating a folder in the runner's temp directory: %w", err)
 	}
 	if err := f.open(); err != nil {
-		return Folder{}, fmt.Errorf("opening the folder that was made in the runner's temp directory: %w", err)
+		return Folder{}, fmt.Errorf("opening the folder that was created in the runner's temp directory: %w", err)
 	}
 	return f, nil
 }
 
-// open takes hold of the folder. The directory around it is the runner's user's, who can put another one, or a link, in
-// its place: only one that is this user's and closed to all others is taken.
+// open opens a handle of the folder. The directory around it belongs to the runner's user, who can replace the folder by
+// another one or a link: only one that belongs to this user and is closed to all others is accepted.
 func (f *Folder) open() error {
 	handle, err := os.Open(f.dir)
 	if err != nil {
@@ -95,7 +96,7 @@ func (f *Folder) open() error {
 	}
 	uid, _, _ := owner(held)
 	if !os.SameFile(held, named) || !held.IsDir() || held.Mode().Perm() != 0o700 || uid != os.Geteuid() {
-		return errors.Join(fmt.Errorf("%s is another one by now", f.dir), handle.Close())
+		return errors.Join(fmt.Errorf("%s was replaced", f.dir), handle.Close())
 	}
 	f.handle, f.Path = handle, fmt.Sprintf("/proc/self/fd/%d", handle.Fd())
 	if !isDirectory(f.Path) {
@@ -104,17 +105,17 @@ func (f *Folder) open() error {
 	return nil
 }
 
-// checkHostTemp holds the path to what the runner says elsewhere: it is where the temp directory lies beside the
-// workspaces. Steps would get files under a path that does not exist otherwise.
+// checkHostTemp checks the path against the runner's other variables: the temp directory is next to the workspaces.
+// Otherwise steps would get files under a path that does not exist.
 func checkHostTemp(getenv func(string) string, hostTemp string) error {
-	const internal = "host-temp is set by action.yml; leave it out of the step"
+	const internal = "action.yml sets host-temp; remove it from the step"
 	if !filepath.IsAbs(hostTemp) {
-		return fmt.Errorf("the runner's temp directory on the host is given as %q, which is not an absolute path (%s)", hostTemp, internal)
+		return fmt.Errorf("the runner's temp directory on the host is %q, which is not an absolute path (%s)", hostTemp, internal)
 	}
 	hostTemp = filepath.Clean(hostTemp)
 	workspace := getenv("RUNNER_WORKSPACE")
 	if filepath.Base(hostTemp) != "_temp" && hostTemp != getenv("RUNNER_TEMP") && (workspace == "" || hostTemp != filepath.Join(filepath.Dir(workspace), "_temp")) {
-		return fmt.Errorf("the runner's temp directory on the host is given as %q, which does not end in /_temp (%s)", hostTemp, internal)
+		return fmt.Errorf("the runner's temp directory on the host is %q, which does not end in /_temp (%s)", hostTemp, internal)
 	}
 	return nil
 }
@@ -124,9 +125,9 @@ func isDirectory(path string) bool {
 	return filepath.IsAbs(path) && err == nil && info.IsDir()
 }
 
-// HandOver gives the folder and what is in it to the runner's user, the folder last: until then nobody but root gets
-// into it, and Path leads into no other, so nothing in it is swapped while it is written or tried. Only root can give, and nobody else needs to:
-// a step that is not root is the runner's user itself.
+// HandOver gives the folder and what is in it to the runner's user, the folder last: until then only root can enter it,
+// and Path leads into no other, so nothing in it can be replaced while it is written or tried. Only root can change an
+// owner, and nobody else needs to: a step that is not root runs as the runner's user.
 func (f Folder) HandOver() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -149,9 +150,9 @@ func (f Folder) Write(name, text string) error {
 	return f.write(name, strings.NewReader(text), 0o600)
 }
 
-// CopyProgram copies a program into the folder, for the runner's user alone to run, at once: while it is open for writing,
-// this process starts no other. That one would hold it open until it runs its own program, and Linux runs no file that
-// anybody can still write (ETXTBSY, golang/go#22315).
+// CopyProgram copies a program into the folder, executable by the runner's user only. While it is open for writing, this
+// process starts no other: a child would hold it open until it executes its own program, and Linux executes no file
+// that is open for writing (ETXTBSY, golang/go#22315).
 func (f Folder) CopyProgram(name, from string) error {
 	program, err := os.Open(from)
 	if err != nil {
@@ -179,8 +180,8 @@ func (f Folder) write(name string, content io.Reader, mode fs.FileMode) error {
 // Remove removes the folder and what is in it.
 func (f Folder) Remove() error { return errors.Join(f.handle.Close(), os.RemoveAll(f.dir)) }
 
-// CleanUp removes the folder that a step of this name made, wherever Make may have put it, and tells whether there
-// was one. Any other name is refused.
+// CleanUp removes the folder of this name, wherever Make may have created it, and reports whether there was one. A name
+// that Make does not use is an error.
 func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 	if !folderName().MatchString(name) {
 		return false, fmt.Errorf("%q is not the name of a folder of this action", name)
@@ -194,7 +195,7 @@ func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 			continue
 		}
 		found = true
-		// Under another name first: a process that still writes by the old one would fill the folder while it is emptied.
+		// Renamed first: a process that still writes under the old name would fill the folder while it is emptied.
 		removing := path + ".removing"
 		if err := os.Rename(path, removing); err != nil {
 			return true, err
@@ -206,13 +207,13 @@ func CleanUp(getenv func(string) string, name string) (found bool, err error) {
 	return found, nil
 }
 
-// maxFile is how much of a file of profiles is read, in bytes. People's have some kilobytes.
+// maxFile is the size of a file of profiles that is read, in bytes. Usual ones have some kilobytes.
 const maxFile = 1 << 20
 
-// Existing reads the file of profiles that an earlier step exported in the variable, so that its profiles can stand
-// in the file that takes its place. No variable and no file are both an empty text, as they are to AWS's SDKs. Only what
-// lies in the workspace or the runner's temp directory is read: of any other path the container does not see the
-// host's file, and what it sees there itself, /proc for example, is nobody's profiles.
+// Existing reads the file of profiles that an earlier step exported in the variable, so that the file that replaces it
+// can keep its profiles. No variable and no file are both an empty text, as they are to AWS's SDKs. Only files in the
+// workspace or the runner's temp directory are read: of any other path the container does not see the host's file, and
+// what it sees there itself, /proc for example, has no profiles.
 func Existing(getenv func(string) string, variable string) (string, error) {
 	path := getenv(variable)
 	if path == "" {
@@ -223,7 +224,7 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	}
 	base, name, visible := mounted(getenv, filepath.Clean(path))
 	if !visible {
-		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to nothing for this step", variable, path, variable)
+		return "", fmt.Errorf("%s: its profiles cannot be kept, because this container does not see %q; put the file below the workspace or the runner's temp directory, or set %s to an empty value for this step", variable, path, variable)
 	}
 	text, err := read(base, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -235,7 +236,7 @@ func Existing(getenv func(string) string, variable string) (string, error) {
 	return text, nil
 }
 
-// read reads a file of profiles in a directory, out of which no link leads.
+// read reads a file of profiles in a directory, and follows no link out of it.
 func read(base, name string) (string, error) {
 	root, err := os.OpenRoot(base)
 	if err != nil {
@@ -258,7 +259,7 @@ func read(base, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	// A line end or a space to some SDKs only, before a header, would hide that header's profile from us and not from them.
+	// A character that only some SDKs read as a line end or a space would hide a header from this code and not from them.
 	odd := func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' || c == '\u007f' || c == '\ufeff' }
 	if len(text) > maxFile || bytes.ContainsFunc(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), odd) {
 		return "", fmt.Errorf("is not a text of at most %d bytes", maxFile)
@@ -266,9 +267,9 @@ func read(base, name string) (string, error) {
 	return string(text), nil
 }
 
-// Disable puts the process in the place of the credentials of each profile that this action made, in the config and the
-// credentials file of every folder that Make made in this job and that is still there. A step may have the variables that
-// lead there set to something else, so they are not asked. Each file is changed as a whole, and what else is in it stays.
+// Disable replaces the credentials of each profile that this action wrote by the process, in the config and the
+// credentials file of every folder that Make created in this job and that still exists. A step may have changed the
+// variables that name these files, so they are not used. Each file is replaced as a whole, and its other lines stay.
 func Disable(getenv func(string) string, config, credentials, process string) error {
 	var errs []error
 	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME")} {
@@ -279,17 +280,17 @@ func Disable(getenv func(string) string, config, credentials, process string) er
 		errs = append(errs, err)
 		for _, entry := range entries {
 			if folderName().MatchString(entry.Name()) {
-				// The credentials last: a profile that has both prefers, in most SDKs, those to the process.
+				// The credentials last: most SDKs prefer them to the process in a profile that has both.
 				errs = append(errs,
-					disable(base, filepath.Join(entry.Name(), config), Config, Setting{"credential_process", process}),
-					disable(base, filepath.Join(entry.Name(), credentials), Credentials))
+					disable(base, filepath.Join(entry.Name(), config), profile.Config, profile.Setting{Name: "credential_process", Value: process}),
+					disable(base, filepath.Join(entry.Name(), credentials), profile.Credentials))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func disable(base, name string, f File, settings ...Setting) error {
+func disable(base, name string, f profile.File, settings ...profile.Setting) error {
 	text, err := read(base, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -298,14 +299,14 @@ func disable(base, name string, f File, settings ...Setting) error {
 	if err != nil {
 		return fmt.Errorf("%q %w", path, err)
 	}
-	names := Own(text, f)
+	names := profile.Own(text, f)
 	if len(names) == 0 {
 		return nil
 	}
-	for _, profile := range names {
-		text = Without(text, f, profile)
+	for _, name := range names {
+		text = profile.Without(text, f, name)
 		if len(settings) > 0 {
-			if text, err = With(text, f, profile, settings...); err != nil {
+			if text, err = profile.With(text, f, name, settings...); err != nil {
 				return fmt.Errorf("%q: %w", path, err)
 			}
 		}
@@ -316,8 +317,8 @@ func disable(base, name string, f File, settings ...Setting) error {
 	return nil
 }
 
-// replace puts a file in the place of another, for the same owner. The folder is the runner's user's by now, so no
-// link is followed out of it.
+// replace replaces a file for the same owner. The folder belongs to the runner's user now, so no link is followed out
+// of it.
 func replace(base, name, text string) error {
 	root, err := os.OpenRoot(base)
 	if err != nil {
@@ -346,7 +347,7 @@ func replace(base, name, text string) error {
 	return root.Rename(next, name)
 }
 
-// mounted gives the directory that the runner mounts and the path lies in, and the rest of the path.
+// mounted returns the directory that the runner mounts and that contains the path, and the rest of the path.
 func mounted(getenv func(string) string, path string) (base, rest string, ok bool) {
 	for _, base := range []string{getenv("RUNNER_TEMP"), getenv("HOME"), getenv("GITHUB_WORKSPACE")} {
 		if rest, found := strings.CutPrefix(path, strings.TrimSuffix(base, "/")+"/"); found && base != "" && rest != "" {

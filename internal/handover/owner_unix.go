@@ -1,13 +1,13 @@
 //go:build unix
 
-package profile
+package handover
 
 import (
 	"io/fs"
 	"syscall"
 )
 
-// owner is whom a file belongs to.
+// owner returns the owner of a file.
 func owner(info fs.FileInfo) (uid, gid int, ok bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -1,8 +1,8 @@
 //go:build !unix
 
-package profile
+package handover
 
 import "io/fs"
 
-// owner is not told: container actions run on Linux alone.
+// owner returns false: container actions run on Linux only.
 func owner(fs.FileInfo) (uid, gid int, ok bool) { return 0, 0, false }

@@ -1,4 +1,4 @@
-package profile
+package handover
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/org/hubspoke-chain/internal/profile"
 )
 
 // given is an environment.
@@ -74,13 +76,13 @@ func TestSwapped(t *testing.T) {
 	}
 
 	// And before it is opened: a link, and a folder that is open to others.
-	if err := (&Folder{dir: f.dir}).open(); err == nil || err.Error() != f.dir+" is another one by now" {
+	if err := (&Folder{dir: f.dir}).open(); err == nil || err.Error() != f.dir+" was replaced" {
 		t.Errorf("a link: %v", err)
 	}
 	if err := os.Chmod(theirs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Folder{dir: theirs}).open(); err == nil || err.Error() != theirs+" is another one by now" {
+	if err := (&Folder{dir: theirs}).open(); err == nil || err.Error() != theirs+" was replaced" {
 		t.Errorf("an open folder: %v", err)
 	}
 	if os.Geteuid() == 0 {
@@ -185,17 +187,17 @@ func TestMakeInContainer(t *testing.T) {
 
 func TestMakeRefuses(t *testing.T) {
 	t.Parallel()
-	const internal = " (host-temp is set by action.yml; leave it out of the step)"
+	const internal = " (action.yml sets host-temp; remove it from the step)"
 	for _, test := range []struct {
 		hostTemp string
 		change   func(given)
 		want     string
 	}{
-		{"", func(given) {}, `the runner's temp directory on the host is given as "", which is not an absolute path` + internal},
-		{"_temp", func(given) {}, `the runner's temp directory on the host is given as "_temp", which is not an absolute path` + internal},
-		{"/etc", func(given) {}, `the runner's temp directory on the host is given as "/etc", which does not end in /_temp` + internal},
-		{"/w/_temp/../etc", func(given) {}, `the runner's temp directory on the host is given as "/w/etc", which does not end in /_temp` + internal},
-		{"/w/_temp", func(g given) { g["RUNNER_TEMP"], g["HOME"] = "/absent", "" }, `neither RUNNER_TEMP ("/absent") nor HOME ("") is a directory here, so no file reaches later steps`},
+		{"", func(given) {}, `the runner's temp directory on the host is "", which is not an absolute path` + internal},
+		{"_temp", func(given) {}, `the runner's temp directory on the host is "_temp", which is not an absolute path` + internal},
+		{"/etc", func(given) {}, `the runner's temp directory on the host is "/etc", which does not end in /_temp` + internal},
+		{"/w/_temp/../etc", func(given) {}, `the runner's temp directory on the host is "/w/etc", which does not end in /_temp` + internal},
+		{"/w/_temp", func(g given) { g["RUNNER_TEMP"], g["HOME"] = "/absent", "" }, `neither RUNNER_TEMP ("/absent") nor HOME ("") is a directory here, so later steps cannot receive files`},
 		{"/w/_temp", func(g given) { g["GITHUB_ENV"] = "/absent" }, `looking at GITHUB_ENV, whose owner the files are for: stat /absent: no such file or directory`},
 	} {
 		env := runner(t)
@@ -250,10 +252,10 @@ func TestExisting(t *testing.T) {
 		file + "-no": {"", ""},
 		"~/config":   {"", `AWS_CONFIG_FILE: "~/config" is not an absolute path, so its profiles cannot be kept`},
 		unseen: {"", `AWS_CONFIG_FILE: its profiles cannot be kept, because this container does not see "` + unseen +
-			`"; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to nothing for this step`},
+			`"; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to an empty value for this step`},
 		env["HOME"]: {"", `AWS_CONFIG_FILE: "` + env["HOME"] + `" is not a regular file of at most 1048576 bytes`},
 		"/proc/self/environ": {"", `AWS_CONFIG_FILE: its profiles cannot be kept, because this container does not see "/proc/self/environ"` +
-			`; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to nothing for this step`},
+			`; put the file below the workspace or the runner's temp directory, or set AWS_CONFIG_FILE to an empty value for this step`},
 		link:   {"", `AWS_CONFIG_FILE: "` + link + `" cannot be read: statat link: path escapes from parent`},
 		binary: {"", `AWS_CONFIG_FILE: "` + binary + `" is not a text of at most 1048576 bytes`},
 		large:  {"", `AWS_CONFIG_FILE: "` + large + `" is not a regular file of at most 1048576 bytes`},
@@ -279,10 +281,10 @@ func TestDisable(t *testing.T) {
 	}
 	texts := map[string]string{"config": "[default]\nregion = eu-west-1\n", "credentials": "[theirs]\naws_access_key_id = AKIAEXAMPLE\n"}
 	for _, name := range []string{"a", "b"} {
-		if texts["config"], err = With(texts["config"], Config, name, Setting{"region", "us-east-1"}); err != nil {
+		if texts["config"], err = profile.With(texts["config"], profile.Config, name, profile.Setting{Name: "region", Value: "us-east-1"}); err != nil {
 			t.Fatal(err)
 		}
-		if texts["credentials"], err = With(texts["credentials"], Credentials, name, Setting{"aws_access_key_id", "ASIAEXAMPLE"}); err != nil {
+		if texts["credentials"], err = profile.With(texts["credentials"], profile.Credentials, name, profile.Setting{Name: "aws_access_key_id", Value: "ASIAEXAMPLE"}); err != nil {
 			t.Fatal(err)
 		}
 	}
