@@ -239,3 +239,29 @@ func TestSecurityPage(t *testing.T) {
 		t.Errorf("%d tests are named, and %d of %d attackers are shown by any", len(named), shown, sections)
 	}
 }
+
+// TestDependencies compares the direct dependencies in go.mod with the reasons in docs/architecture.md.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "\n## Dependencies\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	direct := 0
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct++
+		short := strings.TrimPrefix(m[1], "github.com/aws/aws-sdk-go-v2/")
+		if !strings.Contains(table, "`"+short+"`") {
+			t.Errorf("docs/architecture.md has no reason for %s", m[1])
+		}
+	}
+	if rows := strings.Count(table, "\n| `"); direct < 5 || rows == 0 {
+		t.Errorf("%d direct dependencies and %d rows", direct, rows)
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-var actionMismatch = register(Rule{
+var _ = register(Rule{
 	Name:     "action-mismatch",
 	Severity: Error,
 	Why: "A token is exchanged with sts:AssumeRoleWithWebIdentity and a role session calls sts:AssumeRole; " +
@@ -33,7 +33,7 @@ var actionMismatch = register(Rule{
 	},
 })
 
-var externalIDOnTagSession = register(Rule{
+var _ = register(Rule{
 	Name:     "externalid-on-tagsession",
 	Severity: Warning,
 	Why: "AWS lists sts:ExternalId for sts:AssumeRole only; a statement that allows only sts:TagSession may " +

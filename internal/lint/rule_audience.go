@@ -8,7 +8,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var audienceMissing = register(Rule{
+var _ = register(Rule{
 	Name:     "audience-missing",
 	Severity: Warning,
 	Why: "Without a condition on the audience, a token requested for another service can also be used to " +
@@ -26,7 +26,7 @@ var audienceMissing = register(Rule{
 	},
 })
 
-var audienceSeveral = register(Rule{
+var _ = register(Rule{
 	Name:     "audience-several",
 	Severity: Note,
 	Why:      "Each additional audience allows tokens that were requested for another purpose.",
@@ -45,7 +45,7 @@ var audienceSeveral = register(Rule{
 	},
 })
 
-var audienceUnknown = register(Rule{
+var _ = register(Rule{
 	Name:     "audience-unknown",
 	Severity: Note,
 	Why:      "By default, the action requests tokens for sts.amazonaws.com, or for sts.amazonaws.com.cn in China.",

@@ -8,7 +8,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var claimNotCarried = register(Rule{
+var _ = register(Rule{
 	Name:     "claim-not-carried",
 	Severity: Error,
 	Why: "AWS provides condition keys for sub, aud, amr and ten other GitHub claims " +
@@ -26,7 +26,7 @@ var claimNotCarried = register(Rule{
 	},
 })
 
-var claimOnlyAtHub = register(Rule{
+var _ = register(Rule{
 	Name:     "claim-only-at-hub",
 	Severity: Error,
 	Why: "Of a token's claims, only sub, aud and amr remain condition keys in the hub's session; the others " +
@@ -40,7 +40,7 @@ var claimOnlyAtHub = register(Rule{
 	},
 })
 
-var claimOtherIssuer = register(Rule{
+var _ = register(Rule{
 	Name:     "claim-other-issuer",
 	Severity: Error,
 	Why:      "The condition keys of a token begin with its own issuer, including the path of an enterprise.",
@@ -52,7 +52,7 @@ var claimOtherIssuer = register(Rule{
 	},
 })
 
-var keyNeverPresent = register(Rule{
+var _ = register(Rule{
 	Name:     "key-never-present",
 	Severity: Error,
 	Why:      "A condition on a key that the call never has either disables the statement or restricts nothing.",

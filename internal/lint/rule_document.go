@@ -8,7 +8,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var duplicateSID = register(Rule{
+var _ = register(Rule{
 	Name:     "duplicate-sid",
 	Severity: Error,
 	Why:      "IAM rejects a document in which two statements have the same Sid.",
@@ -31,7 +31,7 @@ var duplicateSID = register(Rule{
 	},
 })
 
-var sizeLimit = register(Rule{
+var _ = register(Rule{
 	Name:     "size-limit",
 	Severity: Error,
 	Why:      "AWS rejects a document that exceeds its quota.",
@@ -74,7 +74,7 @@ var sizes = map[Kind]struct {
 	SCP:         {10240, 0, true, "a service control policy"},
 }
 
-var version = register(Rule{
+var _ = register(Rule{
 	Name:     "version",
 	Severity: Error,
 	Why:      "Policy variables are replaced only in Version 2012-10-17; without a Version, IAM uses 2008-10-17.",
@@ -107,7 +107,7 @@ var version = register(Rule{
 // maxChained is the longest session that STS creates from another session (AssumeRole, AWS STS API Reference).
 const maxChained = 3600 // seconds
 
-var maxSessionDuration = register(Rule{
+var _ = register(Rule{
 	Name:     "max-session-duration",
 	Severity: Note,
 	Why:      "A session created from another session expires after one hour, whatever the role's maximum.",

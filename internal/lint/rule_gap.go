@@ -1,6 +1,6 @@
 package lint
 
-var tagSessionMissing = register(Rule{
+var _ = register(Rule{
 	Name:     "tagsession-missing",
 	Severity: Warning,
 	Why:      "Session tags must be allowed by both policies: the hub's permissions and the spoke's trust.",
@@ -9,7 +9,7 @@ var tagSessionMissing = register(Rule{
 	Check:    func(p *pass) { p.reportGaps(tagSession) },
 })
 
-var setSourceIdentityMissing = register(Rule{
+var _ = register(Rule{
 	Name:     "setsourceidentity-missing",
 	Severity: Warning,
 	Why:      "A source identity must be allowed by both policies: the hub's permissions and the spoke's trust.",

@@ -64,7 +64,7 @@ func (d *document) checkGrammar(s policy.Statement) error {
 	return alone.Check(kinds[d.kind], role)
 }
 
-var unknownOperator = register(Rule{
+var _ = register(Rule{
 	Name:     "unknown-operator",
 	Severity: Error,
 	Why:      "IAM rejects unknown condition operators; their names are case-sensitive.",

@@ -10,7 +10,7 @@ import (
 
 const forAllValues = "ForAllValues:"
 
-var forAllValuesAllow = register(Rule{
+var _ = register(Rule{
 	Name:     "forallvalues-allow",
 	Severity: Error,
 	Why:      "ForAllValues also matches a request that does not have the key.",
@@ -48,7 +48,7 @@ func requiresTags(c *condition) bool {
 	})
 }
 
-var negatedMissingKey = register(Rule{
+var _ = register(Rule{
 	Name:     "negated-missing-key",
 	Severity: Warning,
 	Why: "A negated operator, an operator with IfExists and Null \"true\" also match a request that lacks " +

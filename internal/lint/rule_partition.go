@@ -7,7 +7,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var partitionMismatch = register(Rule{
+var _ = register(Rule{
 	Name:     "partition-mismatch",
 	Severity: Error,
 	Why:      "Partitions are separate: a role or provider of another partition cannot be used.",

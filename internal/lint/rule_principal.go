@@ -6,7 +6,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var principalWildcard = register(Rule{
+var _ = register(Rule{
 	Name:     "principal-wildcard",
 	Severity: Error,
 	Why:      "* matches everyone: every AWS account, and everyone who holds a token from a provider in this account.",
@@ -37,7 +37,7 @@ var callers = []string{
 	"aws:PrincipalTag/",
 }
 
-var principalAccountRoot = register(Rule{
+var _ = register(Rule{
 	Name:     "principal-account-root",
 	Severity: Warning,
 	Why:      "Trusting an account trusts everyone who can write policies in it.",
@@ -72,7 +72,7 @@ func (d *document) trusting() []policy.Statement {
 	return found
 }
 
-var providerAccount = register(Rule{
+var _ = register(Rule{
 	Name:     "provider-account",
 	Severity: Error,
 	Why:      "STS looks up a token's provider in the role's own account.",

@@ -8,7 +8,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var resourceNotRole = register(Rule{
+var _ = register(Rule{
 	Name:     "resource-not-role",
 	Severity: Error,
 	Why:      "Only a role can be assumed; a statement for any other resource allows nothing.",
@@ -70,7 +70,7 @@ var targets = []string{
 	"iam:ResourceTag/", "aws:ResourceTag/", "aws:ResourceAccount", "aws:ResourceOrgID", "aws:ResourceOrgPaths",
 }
 
-var resourceWildcard = register(Rule{
+var _ = register(Rule{
 	Name:     "resource-wildcard",
 	Severity: Warning,
 	Why: "With a pattern, the hub can assume every matching role that trusts it, including roles in accounts " +

@@ -7,7 +7,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-var subjectMissing = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-missing",
 	Severity: Error,
 	Why: "All GitHub customers share the issuer: without a condition on the subject, jobs of any repository " +
@@ -31,7 +31,7 @@ var subjectMissing = register(Rule{
 	},
 })
 
-var subjectNeverMatches = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-never-matches",
 	Severity: Error,
 	Why:      "No GitHub token has this subject, so the value allows nothing.",
@@ -40,7 +40,7 @@ var subjectNeverMatches = register(Rule{
 	Check:    func(p *pass) { p.reportFlaws(false) },
 })
 
-var subjectImmutableMalformed = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-immutable-malformed",
 	Severity: Error,
 	Why:      "An immutable subject contains both IDs, each in digits after an @.",
@@ -63,7 +63,7 @@ func (p *pass) reportFlaws(ids bool) {
 	}
 }
 
-var subjectHyphenForm = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-hyphen-form",
 	Severity: Warning,
 	Why:      "GitHub announced the form repo:OWNER-ID/REPO-ID in spring 2026 and withdrew it; IDs follow an @.",
@@ -85,7 +85,7 @@ func hyphenPattern(text string) bool {
 	return strings.HasPrefix(text, "repo:") && strings.Contains(text, "-*/") && strings.Contains(text, "-*:")
 }
 
-var subjectLegacyOnly = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-legacy-only",
 	Severity: Note,
 	Why: "On github.com, repositories that were created, renamed or transferred since 2026-07-15 have IDs in " +

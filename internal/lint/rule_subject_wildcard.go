@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-var subjectWildcardOrganization = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-wildcard-organization",
 	Old:      "subject-wildcard-organisation",
 	Severity: Error,
@@ -43,7 +43,7 @@ var subjectWildcardOrganization = register(Rule{
 	},
 })
 
-var subjectWildcardID = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-wildcard-id",
 	Severity: Error,
 	Why:      "GitHub reuses names but not IDs: a pattern for an ID trusts whoever has the name next.",
@@ -61,7 +61,7 @@ var subjectWildcardID = register(Rule{
 	},
 })
 
-var subjectWildcardRepository = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-wildcard-repository",
 	Severity: Error,
 	Why:      "Anyone who can create a repository in the organization can then deploy.",
@@ -78,7 +78,7 @@ var subjectWildcardRepository = register(Rule{
 	},
 })
 
-var subjectWildcardContext = register(Rule{
+var _ = register(Rule{
 	Name:     "subject-wildcard-context",
 	Severity: Warning,
 	Why:      "Every branch, pull request and environment of the repository is allowed, reviewed or not.",
@@ -112,7 +112,7 @@ func bounded(begin string) bool {
 	return false
 }
 
-var tooManyPatterns = register(Rule{
+var _ = register(Rule{
 	Name:     "too-many-patterns",
 	Severity: Warning,
 	Why:      "Patterns are checked by trying many subjects, and the number of tries per document is limited.",

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-var wildcardUnderStringEquals = register(Rule{
+var _ = register(Rule{
 	Name:     "wildcard-under-stringequals",
 	Severity: Error,
 	Why:      "StringEquals compares * and ? as characters, so a pattern matches nothing.",
