@@ -1,13 +1,12 @@
 package diagnose
 
 import (
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
 // subject is a subject of GitHub's standard forms, taken apart.
@@ -18,9 +17,7 @@ type subject struct {
 }
 
 // standardSubject is compiled when it is first used: most hops need no explanation.
-var standardSubject = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
-})
+var standardSubject = pattern.Lazy(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
 
 // subject reads the token's; false when the subject is customized or there is no token.
 func (e explainer) subject() (subject, bool) {
