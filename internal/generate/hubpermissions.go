@@ -103,8 +103,8 @@ func (h HubPermissions) check() Problems {
 		p.account("account-id", id)
 	}
 	if h.Path != "" && !pathPattern().MatchString(h.Path) {
-		p.add("role-path", "%q is not the path of a role, which begins and ends with / and has up to 512 printable characters",
-			h.Path)
+		p.add("role-path", "%q is not the path of a role, which begins and ends with / and has "+
+			"up to 512 printable characters", h.Path)
 	}
 	return p
 }

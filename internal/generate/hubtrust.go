@@ -143,7 +143,8 @@ func (h HubTrust) checkForm(p *Problems) {
 		for _, r := range h.Repositories {
 			if r.OwnerID == "" || r.ID == "" {
 				p.add("form", "%s requires repository-owner-id and repository-id of %s: "+
-					"run gh api repos/%s --jq '.owner.id, .id'; or choose legacy, which also allows whoever takes over the name later", form, r, r)
+					"run gh api repos/%s --jq '.owner.id, .id'; "+
+					"or choose legacy, which also allows whoever takes over the name later", form, r, r)
 			}
 		}
 	}
