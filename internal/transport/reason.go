@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ const (
 	TooLarge             Reason = "too large"             // more than MaxResponse bytes
 	WrongResponse        Reason = "wrong response"        // something that the service does not send
 	ClockSkew            Reason = "clock skew"            // times that only a wrong clock explains
-	NoSuchHost           Reason = "no such host"          // the name of the host, or of the proxy, is not known
+	NoSuchHost           Reason = "no such host"          // the name of the host is not known
 	Unreachable          Reason = "unreachable"           // refused, reset, no route
 	ProxyRefused         Reason = "proxy refused"         // the proxy was reached and does not connect to the host
 	ProxyUnreachable     Reason = "proxy unreachable"     // the proxy was not reached
@@ -69,6 +70,13 @@ func Classify(err error, service string, status int) (Reason, error) {
 	return "", err
 }
 
+// quotesHeader reports whether an error of net/http quotes the part of a response's header that it could not read.
+func quotesHeader(err error) bool {
+	return slices.ContainsFunc([]string{
+		"malformed HTTP ", "malformed MIME ", " Content-Length ", " transfer encoding", "bad trailer key ", " Location header ",
+	}, func(words string) bool { return strings.Contains(err.Error(), words) })
+}
+
 func noResponse(failed *url.Error, service string) (Reason, error) {
 	if u, err := url.Parse(failed.URL); err == nil && u.Host != "" {
 		service = u.Host
@@ -79,7 +87,7 @@ func noResponse(failed *url.Error, service string) (Reason, error) {
 	var operation *net.OpError
 	var name *net.DNSError
 	switch {
-	case strings.Contains(failed.Err.Error(), "malformed "): // net/http quotes what it could not read
+	case quotesHeader(failed.Err):
 		return WrongResponse, fmt.Errorf("the response of %s is not HTTP", service)
 	case errors.As(failed, &certificate):
 		return UntrustedCertificate, none
