@@ -100,6 +100,7 @@ func TestInputs(t *testing.T) {
 			in.proxyPasswords = []string{"p@ss", "p%40ss"}
 			in.plan.Proxy, in.plan.NoProxy = "https://u@proxy.example.com", "a"
 		}},
+		{"hosts without the proxy, one per line", given{"no-proxy": "a.example,\nb.example c.example"}, nil, func(in *inputs) { in.plan.NoProxy = "a.example,b.example,c.example" }},
 		{"a profile", given{"aws-profile": "deploy.1", "overwrite-aws-profile": "true"}, nil, func(in *inputs) {
 			in.destinations[0].profile, in.exportEnv, in.overwriteProfile = "deploy.1", false, true
 		}},

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/transport"
@@ -13,7 +14,8 @@ import (
 // reach reads how GitHub and AWS are reached.
 func (r *reader) reach(in *inputs) {
 	in.plan.Endpoint = r.get("sts-endpoint")
-	in.plan.NoProxy = r.get("no-proxy")
+	separator := func(c rune) bool { return c == ',' || unicode.IsSpace(c) }
+	in.plan.NoProxy = strings.Join(strings.FieldsFunc(r.get("no-proxy"), separator), ",")
 	proxy := r.proxy(in)
 	in.network = transport.NewNetwork(proxy, r.or(in.plan.NoProxy, "NO_PROXY", "no_proxy"), r.roots(in))
 }

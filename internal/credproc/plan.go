@@ -29,8 +29,8 @@ const maxCall = 55 * time.Second
 func timeout(plan hop.Plan) time.Duration { return min(plan.Timeout(), maxCall) }
 
 // readPlan reads a plan's file, a regular one of at most 128 KiB that holds one JSON object with the fields of a Plan
-// and no other, and returns the SHA-256 of its bytes too, in hexadecimal. Its error names the field, its value and
-// what is allowed.
+// and no other, and returns the SHA-256 of its bytes too, in hexadecimal. Its error is the first that prevents decoding,
+// or names every invalid field with its value and what is allowed.
 func readPlan(path string) (hop.Plan, string, error) {
 	data, err := readFile(path)
 	if err != nil {

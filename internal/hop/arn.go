@@ -2,9 +2,11 @@ package hop
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/org/hubspoke-chain/internal/pattern"
+	"github.com/org/hubspoke-chain/internal/plain"
 )
 
 // ARN is the ARN of an IAM role, parsed.
@@ -38,7 +40,7 @@ var (
 func ParseRoleARN(s string) (ARN, error) {
 	m := roleARN().FindStringSubmatch(s)
 	if m == nil || len(m[3]) > maxRolePath || len(m[4]) > maxRoleName {
-		return ARN{}, fmt.Errorf("%q is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)", s)
+		return ARN{}, fmt.Errorf("%s is not the full ARN of an IAM role (arn:PARTITION:iam::ACCOUNT:role/NAME, with a 12-digit account)", shown(s))
 	}
 	if m[1] == "aws" {
 		return ARN{Partition: m[1], AccountID: m[2], Path: m[3], Name: m[4]}, nil
@@ -48,7 +50,15 @@ func ParseRoleARN(s string) (ARN, error) {
 			return ARN{Partition: m[1], AccountID: m[2], Path: m[3], Name: m[4]}, nil
 		}
 	}
-	return ARN{}, fmt.Errorf("%q names the unknown partition %q (aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc)", s, m[1])
+	return ARN{}, fmt.Errorf("%s names the unknown partition %q (aws, aws-cn, aws-us-gov, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f or aws-eusc)", shown(s), m[1])
+}
+
+// shown returns a quoted value, or its length where it may be a secret in the wrong place.
+func shown(s string) string {
+	if len(s) > plain.MaxQuoted {
+		return plain.Quote(s)
+	}
+	return strconv.Quote(s)
 }
 
 // String returns the ARN as IAM writes it.

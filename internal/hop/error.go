@@ -142,6 +142,9 @@ func (c *client) stsError(ctx context.Context, stage Stage, role ARN, err error)
 		return e
 	}
 	e.Reason, e.Err = reason(err, e.Status)
+	if text := e.Err.Error(); c.redact(text) != text { // a cause that quotes the server
+		e.Err = errors.New(c.redact(text))
+	}
 	return e
 }
 

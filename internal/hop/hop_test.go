@@ -531,6 +531,22 @@ func TestEchoedSecret(t *testing.T) {
 	}
 }
 
+// TestEchoedHeader has an endpoint that redirects to an address with the token, which net/http quotes.
+func TestEchoedHeader(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://idp:"+r.FormValue("WebIdentityToken")+"/")
+		w.WriteHeader(http.StatusFound)
+	}))
+	defer server.Close()
+	h, _ := newHop(t)
+	h.plan.Endpoint, h.plan.MaxAttempts = server.URL, 1
+	err := h.run(t.Context())
+	if err == nil || strings.Contains(err.Error(), idToken) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFailure covers the ways in which a hop ends early, and its calls until then.
 func TestFailure(t *testing.T) {
 	t.Parallel()
