@@ -540,7 +540,7 @@ func TestEchoedHeader(t *testing.T) {
 	}))
 	defer server.Close()
 	h, _ := newHop(t)
-	h.plan.Endpoint, h.plan.MaxAttempts = server.URL, 1
+	h.Endpoint, h.MaxAttempts = server.URL, 1
 	err := h.run(t.Context())
 	if err == nil || strings.Contains(err.Error(), idToken) {
 		t.Errorf("got %v", err)
