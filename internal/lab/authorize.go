@@ -18,11 +18,11 @@ func (l *Lab) admit(c *call) *apiError {
 		documents.Identity, documents.Boundary = s.role.identity, s.role.boundary
 		documents.Session, documents.SCPs = s.policies, s.role.account.scps
 	}
-	asked := c.policyCall()
+	call := c.policyCall()
 	if c.effective.sourceIdentity == "" {
-		c.effective.sourceIdentity = asked.Session().SourceIdentity // inherited, which CloudTrail shows too
+		c.effective.sourceIdentity = call.Session().SourceIdentity // inherited, which CloudTrail shows too
 	}
-	for _, step := range asked.Authorize(documents) {
+	for _, step := range call.Authorize(documents) {
 		if step.Allowed {
 			continue
 		}
