@@ -34,7 +34,7 @@ type call struct {
 	caller    *session // nil for a web identity
 	webToken  *token   // nil but for a web identity
 	provider  *provider
-	role      *role // the requested role; nil if it does not exist
+	role      *role // the requested role; nil if there is none
 	params    params
 	effective effective
 }
