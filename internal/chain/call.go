@@ -1,6 +1,6 @@
-// Package chain models the calls to AWS STS by which roles assume one another, as IAM policies see them: the actions
-// of a call, its condition keys, and the session that it makes. Package policy evaluates the resulting requests. The
-// simulation, the lint rules and the lab's STS share this model.
+// Package chain models the calls to AWS STS by which roles assume one another, as IAM policies see them: the
+// actions of a call, its condition keys, and the session that it creates. Package policy evaluates the resulting
+// requests. The simulation, the lint rules and the lab's STS share this model.
 package chain
 
 import (
@@ -107,8 +107,8 @@ func (c Call) inherited() Tags {
 	return c.Caller.Transitive
 }
 
-// sourceIdentity returns that of the new session. Once set, it stays for the whole chain ("Monitor and control
-// actions taken with assumed roles", IAM User Guide).
+// sourceIdentity returns the source identity of the new session. Once set, it stays for the whole chain ("Monitor
+// and control actions taken with assumed roles", IAM User Guide).
 func (c Call) sourceIdentity() string {
 	if c.Caller != nil && c.Caller.SourceIdentity != "" {
 		return c.Caller.SourceIdentity
@@ -116,7 +116,7 @@ func (c Call) sourceIdentity() string {
 	return c.SourceIdentity
 }
 
-// Session returns the session that the call makes when it succeeds.
+// Session returns the session that the call creates when it succeeds.
 func (c Call) Session() RoleSession {
 	s := RoleSession{
 		Role: c.Role, Name: c.SessionName, Issued: c.Time, Token: c.Token, SourceIdentity: c.sourceIdentity(),

@@ -22,7 +22,7 @@ func chainToken(claims Claims) *Token {
 // keys lists a context, sorted.
 func keys(ctx policy.Context) []string { return slices.Sorted(maps.Keys(ctx)) }
 
-// TestWebIdentityKeys has the keys that AWS gives a call with a token: "Available keys for AWS OIDC federation"
+// TestWebIdentityKeys checks the keys that AWS sets for a call with a token: "Available keys for AWS OIDC federation"
 // (IAM User Guide) and the Service Authorization Reference of AWS STS.
 func TestWebIdentityKeys(t *testing.T) {
 	t.Parallel()

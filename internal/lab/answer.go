@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// namespace of the answers, and the version that a request must name (STS API reference).
+// namespace of the responses, and the version that a request must name (STS API reference).
 const (
 	apiVersion = "2011-06-15"
 	namespace  = "https://sts.amazonaws.com/doc/" + apiVersion + "/"
 )
 
-// answer is an HTTP answer before it is sent, so that a fault can still change it.
+// answer is an HTTP response before it is sent, so that a fault can still change it.
 type answer struct {
 	status      int
 	contentType string
 	header      map[string]string
 	body        []byte
-	outcome     string        // for the log: empty, or what was refused and why
-	skew        time.Duration // by which the Date header is wrong
+	outcome     string        // for the log: empty, or the refusal and its reason
+	skew        time.Duration // offset of the Date header from the clock
 	cut         bool          // only half of the body is sent
 }
 
-// apiError is a refusal of STS as it goes over the wire.
+// apiError is an STS error response as it is sent.
 type apiError struct {
 	status        int
 	code, message string
@@ -45,7 +45,7 @@ func forbidden(code, format string, args ...any) *apiError {
 	return refuse(http.StatusForbidden, code, format, args...)
 }
 
-// answer gives the error's document, byte for byte of the form that awslabs/aws-sdk-rust#827 shows.
+// answer returns the error's document, byte for byte in the form that awslabs/aws-sdk-rust#827 shows.
 func (e *apiError) answer(requestID string) *answer {
 	kind := "Sender"
 	if e.status >= 500 {
@@ -64,14 +64,14 @@ func (e *apiError) answer(requestID string) *answer {
 	return a
 }
 
-// escapeText leaves quotes alone in text, as AWS does.
+// escapeText leaves quotes in text unescaped, as AWS does.
 func escapeText(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder does not fail
 	return strings.NewReplacer("&#39;", "'", "&#34;", `"`).Replace(b.String())
 }
 
-// result is the answer to an operation; each uses the members that the API reference gives it.
+// result is the response to an operation; each operation uses the members that the API reference lists for it.
 type result struct {
 	Audience                    string       `xml:",omitempty"`
 	AssumedRoleUser             *assumedUser `xml:",omitempty"`
@@ -116,19 +116,19 @@ func (r *result) answer(action, requestID string) (*answer, error) {
 	return newAnswer(http.StatusOK, b.Bytes(), requestID), nil
 }
 
-// newAnswer has the headers of all answers of STS.
+// newAnswer returns a response with the headers that all STS responses have.
 func newAnswer(status int, body []byte, requestID string) *answer {
 	header := map[string]string{"x-amzn-RequestId": requestID}
 	return &answer{status: status, contentType: "text/xml", header: header, body: body}
 }
 
-// Count is what a service has seen.
+// Count is the traffic that a service has received.
 type Count struct {
 	Requests    int // that a handler has read
 	Connections int // accepted, by servers that Start started
 }
 
-// serve answers one request, through a fault if one waits for it.
+// serve answers one request, and applies a pending fault that matches.
 func (l *Lab) serve(w http.ResponseWriter, r *http.Request, service, action string, run func(*Fault) *answer) {
 	fault := l.arrive(service, action)
 	line := service + " " + r.Method + " " + action
@@ -151,10 +151,10 @@ func describe(a *answer) string {
 	if a.outcome == "" {
 		return strconv.Itoa(a.status)
 	}
-	return fmt.Sprintf("%d %q", a.status, a.outcome) // quoted: it can hold what the request said
+	return fmt.Sprintf("%d %q", a.status, a.outcome) // quoted: it can contain text from the request
 }
 
-// logLine takes secrets out of a line: a validation error repeats what the request said.
+// logLine masks secrets in a line: a validation error repeats values of the request.
 func (l *Lab) logLine(line string) {
 	if l.log == nil {
 		return
@@ -165,7 +165,7 @@ func (l *Lab) logLine(line string) {
 	l.log("%s", line)
 }
 
-// arrive counts a request and takes the fault that waits for it.
+// arrive counts a request and takes the pending fault that matches it.
 func (l *Lab) arrive(service, action string) *Fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,5 +188,5 @@ func (l *Lab) send(w http.ResponseWriter, a *answer) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler) // net/http's way to break off
 	}
-	_, _ = w.Write(a.body) // a client that has gone needs no answer
+	_, _ = w.Write(a.body) // a client that has disconnected needs no response
 }

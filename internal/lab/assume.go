@@ -9,16 +9,16 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-// tokenGrace is how long after its exp IAM still takes a token (IAM User Guide, "OIDC federation").
-// The lab gives the same before nbf and iat.
+// tokenGrace is how long after its exp IAM still accepts a token (IAM User Guide, "OIDC federation"). The lab
+// allows the same before nbf and iat.
 const tokenGrace = 5 * time.Minute
 
-// tokenAge is the age of a token's iat above which STS calls it too old. That there is such a limit
-// is seen in public logs ("Token too old: 441398"); a day is the lab's reading of them.
+// tokenAge is the age of a token's iat above which STS rejects it as too old. Public logs show that such a limit
+// exists ("Token too old: 441398"); a day is the lab's interpretation of them.
 const tokenAge = 24 * time.Hour
 
-// unvalidated is what STS has said since 2026 both when the account has no provider for the issuer
-// and when the provider does not list the audience.
+// unvalidated is the error that STS has returned since 2026, both if the account has no provider for the issuer
+// and if the provider does not list the audience.
 func unvalidated() *apiError {
 	return invalidToken("The web identity token provided could not be validated. " +
 		"See the AssumeRoleWithWebIdentity documentation for requirements.")
@@ -28,14 +28,14 @@ func invalidToken(message string) *apiError {
 	return badRequest("InvalidIdentityToken", "%s", message)
 }
 
-// noKey has two spaces behind the comma, as on AWS.
+// noKey has two spaces after the comma, as on AWS.
 func noKey() *apiError {
 	return invalidToken("Couldn't retrieve verification key from your identity provider,  " +
 		"please reference AssumeRoleWithWebIdentity documentation for requirements")
 }
 
-// webDenied is the one refusal for a role that does not exist, a principal that does not match and a
-// condition that fails.
+// webDenied is the single error for a role that does not exist, a principal that does not match and a condition
+// that fails.
 func webDenied() *apiError {
 	return forbidden("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
@@ -98,9 +98,9 @@ func (c *call) withinMaximum() *apiError {
 	return nil
 }
 
-// verify checks the signature over the issuer's key set, then the times and the claims that must be
-// there. RS256 is what GitHub signs with, and all that the lab takes: a token that names another
-// algorithm, none for example, is refused before its signature is looked at.
+// verify checks the signature against the issuer's key set, then the times and the required claims. GitHub signs
+// with RS256, and the lab accepts nothing else: a token that names another algorithm, none for example, is
+// rejected before its signature is checked.
 func (l *Lab) verify(c *call) *apiError {
 	t := c.webToken
 	if t.alg != "RS256" {
@@ -133,8 +133,8 @@ func (l *Lab) verify(c *call) *apiError {
 	return nil
 }
 
-// audience is the one that counts: azp where the token has it (IAM User Guide, "Available keys for AWS
-// OIDC federation"), and a client id of the provider in any case.
+// audience returns the audience that counts: azp if the token has it (IAM User Guide, "Available keys for AWS OIDC
+// federation"). It must be a client id of the provider.
 func (t *token) audience(p provider) (string, *apiError) {
 	audiences, azp := t.claims.Texts("aud"), t.claims.Text("azp")
 	switch {
@@ -179,8 +179,8 @@ func (l *Lab) assumeRole(c *call) (*result, *apiError) {
 	if refused := c.parameters(); refused != nil {
 		return nil, refused
 	}
-	// All callers of the lab are sessions, so the limit of a chained session always holds; it fails the
-	// call, nothing is shortened ("Methods to assume a role", role chaining).
+	// All callers of the lab are sessions, so the limit of a chained session always applies. A longer duration
+	// fails the call; it is not shortened ("Methods to assume a role", role chaining).
 	if c.params.duration > time.Hour {
 		return nil, badRequest("ValidationError",
 			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
@@ -195,7 +195,8 @@ func (l *Lab) assumeRole(c *call) (*result, *apiError) {
 	if c.role = l.world.roles[c.params.roleARN]; c.role == nil {
 		return nil, denied(c, "sts:AssumeRole", policy.Side{Kind: policy.Trust})
 	}
-	// The role's maximum is never below the hour to which every caller of the lab, a session itself, is held.
+	// The role's maximum is never below one hour, the limit for every caller of the lab, which is itself a
+	// session.
 	if refused := l.admit(c); refused != nil {
 		return nil, refused
 	}

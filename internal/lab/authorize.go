@@ -7,8 +7,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-// admit runs what both operations have in common once the caller is known: session policies, packed
-// size, and the decision on every action that the call amounts to, which package chain knows.
+// admit runs the checks that both operations share once the caller is known: session policies, packed size, and
+// the decision on every action of the call, which package chain determines.
 func (l *Lab) admit(c *call) *apiError {
 	if refused := l.sessionPolicies(c); refused != nil {
 		return refused
@@ -18,11 +18,11 @@ func (l *Lab) admit(c *call) *apiError {
 		documents.Identity, documents.Boundary = s.role.identity, s.role.boundary
 		documents.Session, documents.SCPs = s.policies, s.role.account.scps
 	}
-	asked := c.policyCall()
+	call := c.policyCall()
 	if c.effective.sourceIdentity == "" {
-		c.effective.sourceIdentity = asked.Session().SourceIdentity // inherited, which CloudTrail shows too
+		c.effective.sourceIdentity = call.Session().SourceIdentity // inherited, which CloudTrail shows too
 	}
-	for _, step := range asked.Authorize(documents) {
+	for _, step := range call.Authorize(documents) {
 		if step.Allowed {
 			continue
 		}
@@ -34,7 +34,7 @@ func (l *Lab) admit(c *call) *apiError {
 	return c.pack()
 }
 
-// policyCall is the call as policies see it.
+// policyCall returns the call as policies see it.
 func (c *call) policyCall() chain.Call {
 	r := chain.Call{
 		Role: c.role.condition(), SessionName: c.params.sessionName, ExternalID: c.params.externalID,
@@ -49,14 +49,14 @@ func (c *call) policyCall() chain.Call {
 	return r
 }
 
-// condition is the role as conditions see it.
+// condition returns the role as conditions see it.
 func (r *role) condition() chain.Role {
 	return chain.Role{ARN: r.arn, ID: r.id, Tags: r.tags, Organization: r.account.organization}
 }
 
-// denied words a refusal of a signed call as AWS does, by the side that refused (IAM User Guide,
-// "Troubleshoot access denied error messages"). A trust policy that simply does not allow gives no
-// reason, and neither does a role that does not exist.
+// denied words a refusal of a signed call as AWS does, by the side that refused (IAM User Guide, "Troubleshoot
+// access denied error messages"). There is no reason in the message for a trust policy that only lacks an allow,
+// or for a role that does not exist.
 func denied(c *call, action string, side policy.Side) *apiError {
 	text := "User: " + c.caller.ARN() + " is not authorized to perform: " + action + " on resource: " + c.params.roleARN
 	names := map[policy.Kind]string{

@@ -86,7 +86,7 @@ func overlay(t *testing.T, files map[string]string) fs.FS {
 	return fsys
 }
 
-// replaced gives an example file with one string replaced, which must be in it.
+// replaced returns an example file with one string replaced, which the file must contain.
 func replaced(t *testing.T, name, old, text string) string {
 	t.Helper()
 	data, err := fs.ReadFile(examples.Lab, "lab/"+name)
@@ -143,7 +143,7 @@ func tagsOf(pairs ...string) (tags []types.Tag) {
 	return tags
 }
 
-// hub gives the hub's credentials for a job.
+// hub returns the hub's credentials for a job.
 func (s stage) hub(job string) *types.Credentials {
 	s.t.Helper()
 	out, err := s.client(nil).AssumeRoleWithWebIdentity(s.t.Context(), webInput(s.mint(s.job(job))))

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Event is a record of CloudTrail; it marshals to CloudTrail's JSON (CloudTrail User Guide, "CloudTrail
-// record contents"). A call across accounts that succeeds is recorded in both, under one SharedEventID.
-// AWS also logs the session token that it gave; the lab leaves it out.
+// Event is a CloudTrail record; it marshals to CloudTrail's JSON (CloudTrail User Guide, "CloudTrail record
+// contents"). A successful call across accounts is recorded in both, under one SharedEventID. AWS also logs the
+// session token that it returned; the lab omits it.
 type Event struct {
 	EventVersion       string         `json:"eventVersion"`
 	UserIdentity       Identity       `json:"userIdentity"`
@@ -34,8 +34,8 @@ type Event struct {
 	EventCategory      string         `json:"eventCategory"`
 }
 
-// Identity is who made a call, as far as the account may see (CloudTrail User Guide, "CloudTrail
-// userIdentity element").
+// Identity is the caller, as far as the account may see it (CloudTrail User Guide, "CloudTrail userIdentity
+// element").
 type Identity struct {
 	// Type is WebIdentityUser, AssumedRole, or AWSAccount for a caller of another account.
 	Type             string          `json:"type"`
@@ -48,7 +48,7 @@ type Identity struct {
 	SessionContext   *SessionContext `json:"sessionContext,omitempty"`
 }
 
-// SessionContext is where a role's session comes from.
+// SessionContext describes the origin of a role's session.
 type SessionContext struct {
 	SessionIssuer       Issuer            `json:"sessionIssuer"`
 	WebIDFederationData *Federation       `json:"webIdFederationData,omitempty"`
@@ -65,31 +65,31 @@ type Issuer struct {
 	UserName    string `json:"userName"`
 }
 
-// Federation names the OIDC provider of a session that a web identity began.
+// Federation names the OIDC provider of a session that a web identity started.
 type Federation struct {
 	FederatedProvider string            `json:"federatedProvider"`
 	Attributes        map[string]string `json:"attributes"`
 }
 
-// Resource is what a call was about.
+// Resource is the resource of a call.
 type Resource struct {
 	ARN       string `json:"ARN"`
 	AccountID string `json:"accountId"`
 	Type      string `json:"type"`
 }
 
-// eventExpiration is how CloudTrail writes the expiration of credentials.
+// eventExpiration is the format in which CloudTrail writes the expiration of credentials.
 const eventExpiration = "Jan 2, 2006, 3:04:05 PM"
 
-// Events gives what has been recorded, in order.
+// Events returns the recorded events, in order.
 func (l *Lab) Events() []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.events)
 }
 
-// record writes the records of a call. One whose signature was not accepted belongs to no account and
-// is not recorded.
+// record writes the records of a call. A call whose signature was not accepted belongs to no account and is not
+// recorded.
 func (l *Lab) record(c *call, out *result, refused *apiError) {
 	e := Event{
 		EventVersion: "1.11", EventType: "AwsApiCall", EventCategory: "Management", ManagementEvent: true, ReadOnly: true,
@@ -173,9 +173,9 @@ func (s *session) identity() Identity {
 	return id
 }
 
-// eventRequest gives the members of the request as CloudTrail names them. Tags of a web identity are
-// principalTags, an object; tags of AssumeRole are tags, a list ("Pass session tags in AWS STS", the
-// examples of CloudTrail logs). An inherited source identity is among them too.
+// eventRequest returns the members of the request as CloudTrail names them. Tags of a web identity are
+// principalTags, an object; tags of AssumeRole are tags, a list ("Pass session tags in AWS STS", the examples of
+// CloudTrail logs). An inherited source identity is included too.
 func (c *call) eventRequest() map[string]any {
 	if c.action == "GetCallerIdentity" {
 		return nil
@@ -211,7 +211,7 @@ func (c *call) eventRequest() map[string]any {
 	return m
 }
 
-// event gives the answer as CloudTrail has it, without what opens anything.
+// event returns the response as CloudTrail records it, without secrets.
 func (r *result) event() map[string]any {
 	if r == nil || r.Credentials == nil {
 		return nil

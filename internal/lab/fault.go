@@ -15,40 +15,40 @@ import (
 //	400 403 404 408 429      the status, in the service's own form of an error
 //	500 502 503 504          the same
 //	html html403 html500 html502 html503
-//	                         a page of a proxy in place of an answer, with 200 or the status
-//	delay                    the answer comes after Duration
-//	hang                     no answer, until the client goes
-//	reset                    the connection is reset before an answer
-//	close                    the connection is closed before an answer
+//	                         a proxy's page instead of a response, with 200 or the status
+//	delay                    the response is sent after Duration
+//	hang                     no response until the client disconnects
+//	reset                    the connection is reset before a response
+//	close                    the connection is closed before a response
 //	cut                      the body ends half-way, though Content-Length promises all of it
 //	garbage                  200 with 4096 random bytes
 //	empty                    issuer {} (200), sts no body (200)
-//	empty-value              issuer only: an answer whose value is empty
+//	empty-value              issuer only: a response whose value is empty
 //	oversized                200 with a body of 2 MiB in the service's form
-//	duplicated               the right answer, in which the token or the access key id stands twice, and the second time another
-//	mistyped                 the right answer with Content-Type: application/octet-stream
+//	duplicated               the right response with a duplicate token or access key id whose values differ
+//	mistyped                 the right response with Content-Type: application/octet-stream
 //	redirect                 307 to another host
-//	skew                     the right answer with a Date header that is ahead by Duration
-//	unauthorized             issuer only: 401, the request token is not taken
-//	not-in-progress          issuer only: 403, the job does not count as running
+//	skew                     the right response with a Date header that is ahead by Duration
+//	unauthorized             issuer only: 401, the request token is not accepted
+//	not-in-progress          issuer only: 403, the job is not in progress
 //	idp-communication-error  sts only: IDPCommunicationError (400)
 //	verification-key         sts only: InvalidIdentityToken, GitHub's keys could not be fetched (400)
 //	region-disabled          sts only: RegionDisabledException (403)
 //	expired-token            sts only: the token, or for signed calls the session, has expired
-//	other-role               sts only: the answer is for another role of the account
-//	other-account            sts only: the answer is for a role of another account
-//	expired-credentials      sts only: the answer's credentials expired an hour ago
-//	newline                  sts only: the answer's session token has a second line
+//	other-role               sts only: the response is for another role of the account
+//	other-account            sts only: the response is for a role of another account
+//	expired-credentials      sts only: the response's credentials expired an hour ago
+//	newline                  sts only: the response's session token has a second line
 //
-// A fault of the kind other-role to newline does its work on a call that succeeds. A fault for issuer
-// and exactly jwks also strikes STS when it looks for the issuer's keys.
+// The kinds other-role to newline apply only to a call that succeeds. A fault for issuer and exactly jwks
+// also affects STS when it fetches the issuer's keys.
 type Fault struct {
 	Service string // issuer or sts
 	// Action is token, jwks or discovery of issuer; AssumeRoleWithWebIdentity, AssumeRole or
 	// GetCallerIdentity of sts; * for any.
 	Action   string
-	Kind     string        // one of the above
-	Times    int           // requests that it strikes; 0 counts as 1, a negative number means all
+	Kind     string        // one of the kinds above
+	Times    int           // number of requests that it affects; 0 counts as 1, a negative number means all
 	Duration time.Duration // of delay and skew; 0 for 1 second and 10 minutes
 }
 
@@ -59,7 +59,7 @@ const (
 	oversized    = 2 << 20
 )
 
-// faultServices tells where each kind applies.
+// faultServices maps each kind to the services where it applies.
 var faultServices = func() map[string][]string {
 	kinds := map[string][]string{}
 	both := "throttle 400 403 404 408 429 500 502 503 504 html html403 html500 html502 html503 " +
@@ -83,10 +83,10 @@ var faultActions = map[string][]string{
 	stsService:    {"AssumeRoleWithWebIdentity", "AssumeRole", "GetCallerIdentity", "*"},
 }
 
-// FaultKinds gives the kinds of faults, sorted.
+// FaultKinds returns the kinds of faults, sorted.
 func FaultKinds() []string { return slices.Sorted(maps.Keys(faultServices)) }
 
-// ParseFault reads SERVICE:ACTION:KIND[:TIMES[:DURATION]], sts:AssumeRole:throttle:2 for example.
+// ParseFault parses SERVICE:ACTION:KIND[:TIMES[:DURATION]], sts:AssumeRole:throttle:2 for example.
 func ParseFault(s string) (Fault, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) < 3 || len(parts) > 5 {
@@ -128,8 +128,8 @@ func (f Fault) check() error {
 	return nil
 }
 
-// Fail lets the next requests that match misbehave. Faults wait in the order in which they were given;
-// a request takes the first that matches. It panics on a fault of which there is none such.
+// Fail makes the next matching requests misbehave. Faults are queued in the order in which they were added; a
+// request takes the first that matches. Fail panics if the fault is invalid.
 func (l *Lab) Fail(f Fault) {
 	if err := f.check(); err != nil {
 		panic("lab: " + err.Error())
@@ -142,14 +142,14 @@ func (l *Lab) Fail(f Fault) {
 	l.faults = append(l.faults, &f)
 }
 
-// Settle ends all misbehaviour that is still to come.
+// Settle removes all pending faults.
 func (l *Lab) Settle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults = nil
 }
 
-// takeFault is called with the lock held.
+// takeFault must be called with the lock held.
 func (l *Lab) takeFault(service, action string) *Fault {
 	for i, f := range l.faults {
 		if f.Service != service || f.Action != action && f.Action != "*" {
@@ -166,7 +166,7 @@ func (l *Lab) takeFault(service, action string) *Fault {
 	return nil
 }
 
-// keysUnreachable tells whether a fault keeps STS from the issuer's keys.
+// keysUnreachable reports whether a fault prevents STS from fetching the issuer's keys.
 func (l *Lab) keysUnreachable() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

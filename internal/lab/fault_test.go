@@ -110,7 +110,7 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-// faulty sets a fault and gives the URL that it strikes.
+// faulty sets a fault and returns the URL that it affects.
 func (s stage) faulty(t *testing.T, text string) string {
 	t.Helper()
 	fault, err := lab.ParseFault(text)
@@ -156,7 +156,7 @@ func TestFaultConnections(t *testing.T) {
 	}
 }
 
-// TestFaultContradictions are answers that must not be taken for what was asked.
+// TestFaultContradictions covers responses that contradict the request.
 func TestFaultContradictions(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
@@ -181,7 +181,7 @@ func TestFaultContradictions(t *testing.T) {
 	}
 }
 
-// TestFaultQueue: in order, by action, as often as asked for.
+// TestFaultQueue: in order, by action, as often as requested.
 func TestFaultQueue(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Lifetimes. The ID token's are those of the sample in GitHub Docs, "OpenID Connect reference"; the
-// request token's were read off real ones in Azure/azure-cli#28778.
+// Lifetimes. The ID token's are those of the sample in GitHub Docs, "OpenID Connect reference"; the request
+// token's were taken from real tokens in Azure/azure-cli#28778.
 const (
 	idTokenLife      = 300 * time.Second
 	idTokenBackdated = 600 * time.Second
@@ -20,7 +20,7 @@ const (
 	requestBackdated = 10 * time.Minute
 )
 
-// jobRequest is what a request token stands for: one job of one run.
+// jobRequest is the job, of one run, that a request token identifies.
 type jobRequest struct {
 	job     Job
 	path    string // of the job's token endpoint
@@ -30,13 +30,13 @@ type jobRequest struct {
 // tokenPath is the path of the runner-facing endpoint; the double slash is GitHub's own.
 var tokenPath = regexp.MustCompile(`^/[0-9]+//idtoken/[0-9a-f-]{36}/[0-9a-f-]{36}$`)
 
-// RequestEnv gives the environment that the runner gives to a step of the job: where and with what to
-// ask for an ID token, and the GITHUB_* that agree with the job's claims. Each call is a job of its
-// own, whose request token is good for 6 hours and 20 minutes of the lab's clock.
+// RequestEnv returns the environment that the runner sets for a step of the job: the URL and the token to request
+// an ID token, and the GITHUB_* variables that match the job's claims. Each call is a separate job, whose request
+// token is valid for 6 hours and 20 minutes of the lab's clock.
 func (l *Lab) RequestEnv(issuerURL string, job Job) map[string]string {
 	now := l.now()
 	r := &jobRequest{job: job, path: "/57//idtoken/" + uuid() + "/" + uuid(), expires: now.Add(requestLife)}
-	// The names are of the request tokens that actions/runner gets; only exp is of use to a client.
+	// The names are those of the request tokens that actions/runner gets; a client needs only exp.
 	requestToken, err := l.key.sign(map[string]any{
 		"iss": "https://vstoken.actions.githubusercontent.com", "scp": "Actions.GenericRead", "orchid": uuid(),
 		"aud": "https://vstoken.actions.githubusercontent.com",
@@ -77,8 +77,8 @@ func refName(ref string) string {
 	return ref
 }
 
-// Issuer is GitHub's side: the discovery document and the key set, under / and under the path of any
-// enterprise, and the endpoint at which a runner's job asks for its token.
+// Issuer returns GitHub's side: the discovery document and the key set, under / and under the path of any
+// enterprise, and the endpoint where a runner's job requests its token.
 func (l *Lab) Issuer() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		action, serve := "unknown", l.notFound
@@ -104,8 +104,8 @@ func (l *Lab) notFound(*http.Request) *answer {
 	return issuerError(http.StatusNotFound, "The resource cannot be found.")
 }
 
-// discovery has the members that GitHub's has. jwks_uri is where the lab is reached, so that another
-// relying party can follow it.
+// discovery returns the members that GitHub's document has. jwks_uri is the lab's address, so that another relying
+// party can follow it.
 func (l *Lab) discovery(r *http.Request) *answer {
 	slug := strings.TrimSuffix(r.URL.Path, "/.well-known/openid-configuration")
 	claims := []string{"sub", "aud", "exp", "iat", "iss", "jti", "nbf"}
@@ -129,7 +129,7 @@ func (l *Lab) jwks(*http.Request) *answer {
 	return issuerAnswer(map[string]any{"keys": []any{l.key.jwk()}})
 }
 
-// idToken mints the token of the job that the request token stands for.
+// idToken issues the token of the job that the request token identifies.
 func (l *Lab) idToken(r *http.Request) *answer {
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	l.mu.Lock()
@@ -140,7 +140,7 @@ func (l *Lab) idToken(r *http.Request) *answer {
 		return issuerUnauthorized()
 	}
 	query := r.URL.Query()
-	// The version is in the URL that the runner is given; a client that builds its own query loses it.
+	// The version is in the URL that the runner gets; a client that builds its own query loses it.
 	if query.Get("api-version") != "2.0" && !strings.Contains(r.Header.Get("Accept"), "api-version=2.0") {
 		return issuerError(http.StatusBadRequest, `No api-version was supplied for the "GET" request.`)
 	}
@@ -159,9 +159,9 @@ func (l *Lab) idToken(r *http.Request) *answer {
 	return issuerAnswer(map[string]any{"count": len(signed), "value": signed})
 }
 
-// Mint makes a job's ID token as the token endpoint does, good for five minutes of the lab's clock.
-// A claim of the job that is also one of the token's own, exp or aud for example, wins: that is how
-// a test makes a token that must be refused.
+// Mint issues a job's ID token as the token endpoint does, valid for five minutes of the lab's clock. A claim of
+// the job overrides one of the token's own, exp or aud for example, so that a test can create a token that must be
+// rejected.
 func (l *Lab) Mint(job Job, audience string) (string, error) {
 	now := l.now()
 	claims := map[string]any{
@@ -181,7 +181,7 @@ func (l *Lab) Mint(job Job, audience string) (string, error) {
 func issuerAnswer(v any) *answer {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // what the lab puts in always marshals
+		panic(err) // the lab's own claims always marshal
 	}
 	return &answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: body}
 }
@@ -191,7 +191,7 @@ func issuerUnauthorized() *answer {
 		"Access denied. System:ServiceIdentity does not have permission to perform this action.")
 }
 
-// issuerError has the form of the service's errors that toolkit's clients read: a message.
+// issuerError has the form of the service's errors that toolkit's clients parse: a message.
 func issuerError(status int, message string) *answer {
 	a := issuerAnswer(map[string]any{"message": message})
 	a.status, a.outcome = status, message

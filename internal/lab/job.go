@@ -9,7 +9,7 @@ import (
 // GitHubIssuer is the iss of the tokens that github.com issues.
 const GitHubIssuer = "https://token.actions.githubusercontent.com"
 
-// Job is a workflow's job as its token tells of it.
+// Job is a workflow's job as its token describes it.
 type Job struct {
 	Name string
 	// Form of the subject, legacy or immutable; immutable carries the ids of owner and repository.
@@ -17,8 +17,8 @@ type Job struct {
 	Form string
 	// IncludeClaimKeys is the customized subject template; empty for the default, [repo context].
 	IncludeClaimKeys []string
-	// Claims but for the times, jti and aud. sub is computed unless it is among them. GitHub's are all
-	// strings; others are for tests of what must not pass.
+	// Claims except for the times, jti and aud. sub is computed unless it is set here. GitHub's are all strings;
+	// others are for tests of tokens that must be rejected.
 	Claims map[string]any
 }
 
@@ -34,8 +34,7 @@ const (
 	immutableForm = "immutable" // repo:OWNER@OWNER-ID/REPO@REPO-ID:...
 )
 
-// job completes the claims that a file leaves out. A claim that is null in the file is left out of
-// the token.
+// job fills in the claims that a file omits. A claim that is null in the file is omitted from the token.
 func (f jobFile) job(name string) (Job, error) {
 	job := Job{Name: name, Form: f.Subject, IncludeClaimKeys: f.IncludeClaimKeys, Claims: map[string]any{
 		"iss": GitHubIssuer, "actor": "octocat", "actor_id": "583231", "event_name": "push",
@@ -63,7 +62,7 @@ func (f jobFile) job(name string) (Job, error) {
 	if strings.HasPrefix(job.claim("ref"), "refs/tags/") {
 		derived["ref_type"] = "tag"
 	}
-	// Of a workflow that is not reusable, GitHub gives these the values of the workflow itself.
+	// For a workflow that is not reusable, GitHub sets these to the values of the workflow itself.
 	derived["job_workflow_ref"], derived["job_workflow_sha"] = derived["workflow_ref"], derived["workflow_sha"]
 	for claim, value := range derived {
 		if _, given := job.Claims[claim]; !given {
@@ -74,13 +73,13 @@ func (f jobFile) job(name string) (Job, error) {
 	return job, nil
 }
 
-// claim gives a claim that is a string.
+// claim returns a claim that is a string.
 func (j Job) claim(name string) string {
 	s, _ := j.Claims[name].(string)
 	return s
 }
 
-// Subject is the sub of the job's tokens.
+// Subject returns the sub of the job's tokens.
 func (j Job) Subject() string {
 	if _, given := j.Claims["sub"]; given {
 		return j.claim("sub")
@@ -111,8 +110,8 @@ func (j Job) repo() string {
 	return escape(owner) + "@" + j.claim("repository_owner_id") + "/" + escape(name) + "@" + j.claim("repository_id")
 }
 
-// context is the part of the subject that says what runs: an environment goes before a pull request,
-// and that before a ref. A pull_request_target run counts as one of its ref.
+// context returns the part of the subject that identifies the trigger: an environment takes precedence over a pull
+// request, and that over a ref. A pull_request_target run counts as one of its ref.
 func (j Job) context() string {
 	switch {
 	case j.claim("environment") != "":
@@ -123,5 +122,5 @@ func (j Job) context() string {
 	return "ref:" + escape(j.claim("ref"))
 }
 
-// escape keeps a value from looking like two parts of a subject.
+// escape prevents a value from looking like two parts of a subject.
 func escape(s string) string { return strings.ReplaceAll(s, ":", "%3A") }

@@ -27,7 +27,7 @@ type signingKey struct {
 	certificate []byte // DER
 }
 
-// processKey makes the key once in a process: 2048 bits take long to find.
+// processKey creates the key once per process: 2048 bits take long to generate.
 var processKey = sync.OnceValue(func() *signingKey {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -51,7 +51,7 @@ func (k *signingKey) thumbprint() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// jwk is the public half as a key set has it (RFC 7517, RFC 7518 section 6.3).
+// jwk returns the public half in the form of a key set (RFC 7517, RFC 7518 section 6.3).
 func (k *signingKey) jwk() map[string]any {
 	return map[string]any{
 		"kty": "RSA", "alg": "RS256", "use": "sig", "kid": k.id,
@@ -61,7 +61,7 @@ func (k *signingKey) jwk() map[string]any {
 	}
 }
 
-// sign makes a JWT, with the header of GitHub's tokens.
+// sign returns a JWT with the header of GitHub's tokens.
 func (k *signingKey) sign(claims map[string]any) (string, error) {
 	header, err := json.Marshal(map[string]string{"typ": "JWT", "alg": "RS256", "x5t": k.thumbprint(), "kid": k.id})
 	if err != nil {
@@ -80,16 +80,16 @@ func (k *signingKey) sign(claims map[string]any) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// token is a JWT taken apart, not verified.
+// token is a parsed JWT, not verified.
 type token struct {
 	alg, kid  string
 	claims    chain.Claims
-	signed    string // header and payload as they came
+	signed    string // header and payload as received
 	signature []byte
 }
 
-// parseToken reads a compact JWT. A header with crit asks for what the lab does not know, and so must
-// be refused (RFC 7515, section 4.1.11).
+// parseToken parses a compact JWT. A header with crit requires extensions that the lab does not support, so it
+// must be rejected (RFC 7515, section 4.1.11).
 func parseToken(text string) (token, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
@@ -119,13 +119,13 @@ func parseToken(text string) (token, error) {
 	return t, nil
 }
 
-// signedBy tells whether the token carries the key's RS256 signature.
+// signedBy reports whether the token carries the key's RS256 signature.
 func (t token) signedBy(k *signingKey) bool {
 	sum := sha256.Sum256([]byte(t.signed))
 	return rsa.VerifyPKCS1v15(&k.private.PublicKey, crypto.SHA256, sum[:], t.signature) == nil
 }
 
-// seconds gives a NumericDate.
+// seconds returns a NumericDate.
 func (t token) seconds(claim string) (time.Time, bool) {
 	n, ok := t.claims[claim].(json.Number)
 	if !ok {

@@ -1,7 +1,7 @@
-// Package lab is a GitHub OIDC issuer and an AWS STS as http.Handlers, for a laptop and for tests. It
-// is strict where GitHub and AWS are strict: tokens and signatures are verified, and the policies
-// that decide are the very files that a user deploys, read by package policy. It listens only where
-// it is told to, keeps everything in memory and holds no key that opens anything real.
+// Package lab is a GitHub OIDC issuer and an AWS STS as http.Handlers, for a laptop and for tests. It is strict
+// where GitHub and AWS are strict: it verifies tokens and signatures, and it evaluates the same policy files that
+// a user deploys, with package policy. It listens only on configured addresses, keeps everything in memory and
+// holds no key for any real system.
 package lab
 
 import (
@@ -14,26 +14,25 @@ import (
 	"time"
 )
 
-// Options of a lab; the zero value is fine.
+// Options configures a lab; the zero value is valid.
 type Options struct {
-	Now func() time.Time                 // the clock under the lab's own; nil for time.Now
-	Log func(format string, args ...any) // a line for each request, without secrets, from many goroutines; nil for none
+	Now func() time.Time                 // the clock that the lab's own is based on; nil for time.Now
+	Log func(format string, args ...any) // called with one line per request, without secrets, from many goroutines; nil for none
 
-	// SessionLifetime ends the sessions of chained roles, those of AssumeRole, after so long, where the call asked for
-	// more; 0 for what was asked. AWS grants no such sessions: its shortest have 900 s. It exists so that
-	// several expiries fit in a test. All else stays as it is: DurationSeconds is checked as on AWS, and what
-	// the lab counts, in whole seconds, is what it answers.
+	// SessionLifetime limits the sessions of chained roles, those of AssumeRole, if the call requested more; 0 for
+	// no limit. AWS grants no such sessions: its shortest have 900 s. It exists so that several expiries fit in a
+	// test. Nothing else changes: DurationSeconds is checked as on AWS, and the response contains the expiration
+	// that the lab applies, in whole seconds.
 	SessionLifetime time.Duration
 }
 
-// Lab is one world with its issuer, its STS, its clock and what has happened so far. All methods may
-// be called at the same time.
+// Lab is one world with its issuer, its STS, its clock and its history. All methods are safe for concurrent use.
 type Lab struct {
 	world *World
 	now0  func() time.Time
 	log   func(format string, args ...any)
 	key   *signingKey
-	life  time.Duration // of a chained session at most; 0: what was asked
+	life  time.Duration // maximum for a chained session; 0: as requested
 
 	mu       sync.Mutex
 	offset   time.Duration
@@ -45,7 +44,7 @@ type Lab struct {
 	counts   map[string]Count // by service
 }
 
-// New makes a lab of a world. The world is not changed and can serve several labs.
+// New returns a lab for a world. The world is not changed and can serve several labs.
 func New(world *World, o Options) *Lab {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -56,7 +55,7 @@ func New(world *World, o Options) *Lab {
 	}
 }
 
-// Job gives a job of the world by its name in world.json. The copy is the caller's to change.
+// Job returns a job of the world by its name in world.json. The caller may change the copy.
 func (l *Lab) Job(name string) (Job, error) {
 	job, ok := l.world.jobs[name]
 	if !ok {
@@ -71,15 +70,15 @@ func (l *Lab) Job(name string) (Job, error) {
 	return job, nil
 }
 
-// Advance moves the lab's clock, backwards too. Tokens, sessions, signatures and the Date header follow.
+// Advance moves the lab's clock, forward or backward. Tokens, sessions, signatures and the Date header follow.
 func (l *Lab) Advance(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.offset += d
 }
 
-// Secrets gives every request token, ID token and credential that the lab has issued, access key ids
-// included: what must not be found in a log, a summary or an error.
+// Secrets returns every request token, ID token and credential that the lab has issued, including access key ids.
+// None of them may appear in a log, a summary or an error.
 func (l *Lab) Secrets() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,14 +91,14 @@ func (l *Lab) now() time.Time {
 	return l.now0().Add(l.offset)
 }
 
-// keep remembers secrets.
+// keep records secrets.
 func (l *Lab) keep(secrets ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.secrets = append(l.secrets, secrets...)
 }
 
-// uuid is a random UUID of version 4.
+// uuid returns a random UUID of version 4.
 func uuid() string {
 	b := random(16)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
@@ -113,7 +112,7 @@ func random(n int) []byte {
 	return b
 }
 
-// identifier is prefix and n characters of [A-Z2-7], as AWS's key ids and role ids are.
+// identifier returns prefix and n characters of [A-Z2-7], the form of AWS's key ids and role ids.
 func identifier(prefix string, n int) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	b := random(n)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// connection does what happens before an answer; false when there is to be none.
+// connection applies a fault that comes before the response; it returns false if there is no response.
 func (f *Fault) connection(w http.ResponseWriter, r *http.Request) bool {
 	switch f.Kind {
 	case "delay":
@@ -31,10 +31,10 @@ func (f *Fault) connection(w http.ResponseWriter, r *http.Request) bool {
 	case "reset", "close":
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			panic(http.ErrAbortHandler) // nothing to take over: net/http closes it
+			panic(http.ErrAbortHandler) // the connection cannot be hijacked: net/http closes it
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok && f.Kind == "reset" {
-			_ = tcp.SetLinger(0) // what is not sent is dropped, and the peer sees RST
+			_ = tcp.SetLinger(0) // unsent data is dropped, and the peer sees RST
 		}
 		_ = conn.Close()
 		return false
@@ -42,7 +42,7 @@ func (f *Fault) connection(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// answer gives the answer of a fault that asks nobody; nil for other kinds, and without a fault.
+// answer returns the response of a fault that needs no evaluation; nil for other kinds, and without a fault.
 func (f *Fault) answer(service string, now time.Time) *answer {
 	if f == nil {
 		return nil
@@ -86,13 +86,13 @@ func (f *Fault) answer(service string, now time.Time) *answer {
 	case "unauthorized":
 		return issuerUnauthorized()
 	case "not-in-progress":
-		// The runner tells of this refusal (actions/runner, JobRunner.cs); the body's form is the lab's guess.
+		// The runner reports this refusal (actions/runner, JobRunner.cs); the body's form is the lab's guess.
 		return issuerError(http.StatusForbidden, "Can't issue ID_TOKEN for a job that is not in progress.")
 	}
 	return nil
 }
 
-// status gives an HTTP status in the service's own form of an error.
+// status returns an HTTP status in the service's own form of an error.
 func (f *Fault) status(service string) *answer {
 	// The texts are those of "Common errors" in the STS API reference; RequestTimeout is not among them, but AWS's SDKs
 	// retry it for every service (aws-sdk-go-v2/aws/retry, DefaultRetryableErrorCodes), and its text is the lab's own.
@@ -123,7 +123,7 @@ func (f *Fault) status(service string) *answer {
 	return issuerError(e.status, http.StatusText(e.status))
 }
 
-// refusal is the error that STS answers with under a fault; nil for other kinds, and without a fault.
+// refusal returns the error that STS returns under a fault; nil for other kinds, and without a fault.
 func (f *Fault) refusal(c *call) *apiError {
 	if f == nil {
 		return nil
@@ -149,7 +149,7 @@ func (f *Fault) refusal(c *call) *apiError {
 	return nil
 }
 
-// change alters the answer of a call that was carried out.
+// change alters the response to a call that was executed.
 func (f *Fault) change(a *answer) *answer {
 	if f == nil {
 		return a
@@ -173,7 +173,7 @@ func (f *Fault) change(a *answer) *answer {
 	return a
 }
 
-// twist makes the answer of an operation that succeeded contradict the request.
+// twist makes the response of a successful operation contradict the request.
 func (f *Fault) twist(r *result, now time.Time) {
 	if f == nil || r.Credentials == nil {
 		return

@@ -23,8 +23,7 @@ type params struct {
 	sourceIdentity       string
 }
 
-// The patterns of the API's model, and how its messages spell them. anyText is everything that XML
-// can hold.
+// The patterns of the API's model, and how its messages spell them. anyText is every character that XML allows.
 var (
 	anyText       = regexp.MustCompile(`^[\t\n\r\x{20}-\x{7E}\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+$`)
 	latinText     = regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`)
@@ -53,7 +52,7 @@ type member struct {
 	secret   bool // its value is not repeated
 }
 
-// checker collects what is wrong with the form of a request: AWS tells all of it at once.
+// checker collects the problems in the form of a request: AWS reports all of them at once.
 type checker struct {
 	form     url.Values
 	problems []string
@@ -93,7 +92,7 @@ func (c *checker) check(m member, name, field string) string {
 	return value
 }
 
-// count gives how many members a list has; they are numbered from 1.
+// count returns the number of members of a list; they are numbered from 1.
 func (c *checker) count(list string, limit int) int {
 	numbers := map[int]bool{}
 	prefix := list + ".member."
@@ -155,7 +154,7 @@ func (c *checker) list(name string, limit int, suffix string, m member) (values 
 	return values
 }
 
-// parameters checks the form of all members. One that the operation does not have is ignored, as AWS does.
+// parameters checks the form of all members. A member that the operation does not have is ignored, as on AWS.
 func (c *call) parameters() *apiError {
 	check := checker{form: c.form}
 	p := &c.params
@@ -190,8 +189,8 @@ func (c *call) parameters() *apiError {
 
 var roleARN = regexp.MustCompile(`^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([\x21-\x7e]+/)?[\w+=,.@-]{1,64}$`)
 
-// meaning checks what the members mean as far as no role is needed for it. What the lab has nothing to
-// answer with, MFA devices, OAuth 2.0 access tokens and provided contexts, is refused, not ignored.
+// meaning checks the meaning of the members where no role is needed. Members that the lab does not support, MFA
+// devices, OAuth 2.0 access tokens and provided contexts, are rejected, not ignored.
 func (c *call) meaning() *apiError {
 	if !roleARN.MatchString(c.params.roleARN) {
 		return badRequest("ValidationError", "%s is invalid", c.params.roleARN)
@@ -209,7 +208,7 @@ func (c *call) meaning() *apiError {
 	return nil
 }
 
-// tagRules refuses tags that one call may not send.
+// tagRules rejects tags that one call may not send.
 func tagRules(t tags, transitive []string, inherited tags) *apiError {
 	if text := t.Refusal(transitive, inherited); text != "" {
 		return badRequest("InvalidParameterValue", "%s", text)

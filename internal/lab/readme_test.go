@@ -42,7 +42,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// fields gives the names of a type's leaves, accounts[].roles[].name for example.
+// fields returns the names of a type's leaves, accounts[].roles[].name for example.
 func fields(t reflect.Type, prefix string) (names []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -382,7 +382,7 @@ func TestErrorDocument(t *testing.T) {
 	}
 }
 
-// TestRegionDisabled is told by the account, whether the call is signed or not.
+// TestRegionDisabled: the error names the account, whether the call is signed or not.
 func TestRegionDisabled(t *testing.T) {
 	t.Parallel()
 	s := open(t, map[string]string{"world.json": replaced(t, "world.json", `"name": "hub",`, `"name": "hub", "disabledRegions": ["us-west-2", "us-east-1"],`)})

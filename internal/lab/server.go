@@ -50,7 +50,7 @@ func (s *Servers) listen(service string, handler http.Handler) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
-// Close ends both services, requests under way included.
+// Close stops both services, including requests in progress.
 func (s *Servers) Close() error {
 	var errs []error
 	for _, server := range s.servers {
@@ -59,7 +59,7 @@ func (s *Servers) Close() error {
 	return errors.Join(errs...)
 }
 
-// Counts gives what the services, issuer and sts, have seen.
+// Counts returns the traffic that the services, issuer and sts, have received.
 func (l *Lab) Counts() map[string]Count {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -33,7 +33,7 @@ type effective struct {
 	packed          *int // percent
 }
 
-// grant makes the session and its answer.
+// grant creates the session and its response.
 func (l *Lab) grant(c *call) *result {
 	e := c.effective
 	life := c.params.duration
@@ -44,7 +44,7 @@ func (l *Lab) grant(c *call) *result {
 		RoleSession: c.policyCall().Session(), role: c.role,
 		accessKeyID: identifier("ASIA", 16),
 		secret:      base64.StdEncoding.EncodeToString(random(30)),
-		// The length differs from session to session on AWS too; code must take it as opaque.
+		// The length differs from session to session on AWS too; code must treat it as opaque.
 		token:    "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(random(400+int(random(1)[0]))),
 		expires:  c.now.Add(life).Truncate(time.Second),
 		policies: e.policies,
@@ -61,8 +61,8 @@ func (l *Lab) grant(c *call) *result {
 	}
 }
 
-// Holder gives the ARN of the session that credentials are of, all three of one, and when it ends by the lab's clock.
-// Both are zero where the lab gave no such credentials.
+// Holder returns the ARN of the session that the three credentials belong to, and when it expires by the lab's
+// clock. Both are zero if the lab did not issue these credentials.
 func (l *Lab) Holder(accessKeyID, secretAccessKey, sessionToken string) (arn string, expires time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,8 +90,8 @@ func (l *Lab) sessionPolicies(c *call) *apiError {
 		aws := "arn:" + c.role.account.partition + ":iam::aws:policy/"
 		document := l.world.managed[arn]
 		if document == nil || !strings.HasPrefix(arn, own) && !strings.HasPrefix(arn, aws) {
-			// Managed session policies live in the role's account or are AWS's (STS API reference). AWS's
-			// text for one that does not exist is not public; this one is the lab's own.
+			// Managed session policies are in the role's account or are AWS's (STS API reference). AWS's text for
+			// one that does not exist is not public; this one is the lab's own.
 			return badRequest("ValidationError",
 				"The managed policy %s does not exist in the account of the role.", arn)
 		}
@@ -111,7 +111,7 @@ func malformedPolicy(text string, err error) *apiError {
 	return badRequest("MalformedPolicyDocument", "Syntax errors in policy.")
 }
 
-// packedCapacity is what 100% stand for, in bytes of the lab's packing.
+// packedCapacity is the size that counts as 100%, in bytes of the lab's packing.
 const packedCapacity = 460
 
 // pack computes the packed size in percent. AWS packs tags and session policies into a binary form

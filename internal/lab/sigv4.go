@@ -23,7 +23,7 @@ const (
 const mismatch = "The request signature we calculated does not match the signature you provided. " +
 	"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 
-// authorization is the Authorization header taken apart.
+// authorization is the parsed Authorization header.
 type authorization struct {
 	accessKeyID, date, region, service, terminator string
 	signedHeaders                                  []string
@@ -55,7 +55,7 @@ func parseAuthorization(header string) (authorization, bool) {
 	}, true
 }
 
-// authenticate finds out who signed the request, and takes the region from the signature's scope.
+// authenticate identifies the signer of the request, and takes the region from the signature's scope.
 func (l *Lab) authenticate(c *call) *apiError {
 	header := c.request.Header.Get("Authorization")
 	if header == "" {
@@ -109,7 +109,7 @@ func expiredSession() *apiError {
 	return forbidden("ExpiredToken", "The security token included in the request is expired")
 }
 
-// scope checks what the key of the signature was made for.
+// scope checks the signature's credential scope.
 func (a authorization) scope(w *World, date string) *apiError {
 	switch {
 	case a.date != date[:8]:
@@ -126,8 +126,8 @@ func (a authorization) scope(w *World, date string) *apiError {
 	return nil
 }
 
-// covers checks that the signature covers the host and every x-amz- header ("Create a signed AWS API
-// request", canonical headers), and that a payload hash in a header is the body's.
+// covers checks that the signature covers the host and every x-amz- header ("Create a signed AWS API request",
+// canonical headers), and that a payload hash in a header matches the body.
 func (c *call) covers(signed []string) *apiError {
 	if !slices.Contains(signed, "host") {
 		return doesNotMatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
@@ -144,7 +144,7 @@ func (c *call) covers(signed []string) *apiError {
 	return nil
 }
 
-// canonical is the request in the form that is signed.
+// canonical returns the request in the form that is signed.
 func (c *call) canonical(signed []string) string {
 	var headers strings.Builder
 	for _, name := range signed {
@@ -166,7 +166,7 @@ func (c *call) canonical(signed []string) string {
 	}, "\n")
 }
 
-// canonicalQuery sorts by name, then by value, each percent-encoded but for the unreserved characters.
+// canonicalQuery sorts by name, then by value, each percent-encoded except for the unreserved characters.
 func canonicalQuery(query url.Values) string {
 	encoded := map[string][]string{}
 	for name, values := range query {

@@ -18,8 +18,8 @@ const (
 	stsService    = "sts"
 )
 
-// maxBody of a request to STS. AWS publishes no limit; the members of a request, a token of 20,000
-// bytes the largest, come to far less.
+// maxBody limits a request to STS. AWS publishes no limit; the members of a request are far smaller, with a token
+// of 20,000 bytes the largest.
 const maxBody = 256 << 10
 
 // call is one request to STS on its way through the checks.
@@ -34,13 +34,13 @@ type call struct {
 	caller    *session // nil for a web identity
 	webToken  *token   // nil but for a web identity
 	provider  *provider
-	role      *role // that is asked for; nil when there is none
+	role      *role // the requested role; nil if there is none
 	params    params
 	effective effective
 }
 
-// STS is AWS's side: AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity of the query API of
-// 2011-06-15, as POST forms, and as GET queries, which AWS takes too.
+// STS returns AWS's side: AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity of the query API of
+// 2011-06-15, as POST forms and as GET queries, which AWS accepts too.
 func (l *Lab) STS() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{request: r, id: uuid(), now: l.now()}
@@ -68,7 +68,7 @@ func (l *Lab) STS() http.Handler {
 	})
 }
 
-// name is the action as logs and faults name it.
+// name returns the action as logs and faults name it.
 func (c *call) name() string {
 	if slices.Contains([]string{"AssumeRoleWithWebIdentity", "AssumeRole", "GetCallerIdentity"}, c.action) {
 		return c.action
@@ -76,8 +76,8 @@ func (c *call) name() string {
 	return "unknown"
 }
 
-// read takes the request apart. Which errors the query protocol has is in the STS API reference,
-// "Common errors"; the text for an operation that is not there is that of all of AWS's query APIs.
+// read parses the request. The errors of the query protocol are in the STS API reference, "Common errors"; the
+// text for an unknown operation is that of all of AWS's query APIs.
 func (c *call) read(w http.ResponseWriter) *apiError {
 	r := c.request
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -126,8 +126,8 @@ func (c *call) read(w http.ResponseWriter) *apiError {
 	return nil
 }
 
-// operate runs the checks in the order in which STS makes them: who asks, whether the region is
-// active for them, the form of the parameters, and only then what they mean.
+// operate runs the checks in the order in which STS makes them: the caller, whether the region is active for them,
+// the form of the parameters, and last their meaning.
 func (l *Lab) operate(c *call) (*result, *apiError) {
 	if c.action != "AssumeRoleWithWebIdentity" {
 		if refused := l.authenticate(c); refused != nil {
@@ -154,14 +154,14 @@ func (c *call) regionDisabled(a *account) *apiError {
 	return regionDisabled(a.id)
 }
 
-// regionDisabled has no space behind the colon, as on AWS.
+// regionDisabled has no space after the colon, as on AWS.
 func regionDisabled(accountID string) *apiError {
 	return forbidden("RegionDisabledException", "STS is not activated in this region for account:%s. "+
 		"Your account administrator can activate STS in this region using the IAM Console.", accountID)
 }
 
-// endpointRegion is the region of an unsigned request: the one in the host's name, else the world's
-// first, else us-east-1. A signed request names its own.
+// endpointRegion returns the region of an unsigned request: the one in the host's name, else the world's first,
+// else us-east-1. A signed request names its own.
 func (w *World) endpointRegion(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -176,7 +176,7 @@ func (w *World) endpointRegion(host string) string {
 	return "us-east-1"
 }
 
-// knowsRegion tells whether the world has the region.
+// knowsRegion reports whether the world has the region.
 func (w *World) knowsRegion(region string) bool {
 	if len(w.regions) == 0 {
 		return regionName.MatchString(region)

@@ -6,7 +6,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/chain"
 )
 
-// Tags are the policies' own, since conditions look at them.
+// Tags are those of package chain, because conditions use them.
 type (
 	tag  = chain.Tag
 	tags = chain.Tags
@@ -17,7 +17,7 @@ var (
 	tagValue = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 )
 
-// object is the tags as CloudTrail writes those that are not sent as a list.
+// object returns the tags as CloudTrail writes those that are not sent as a list.
 func object(t tags) map[string]string {
 	m := map[string]string{}
 	for _, x := range t {

@@ -24,7 +24,7 @@ const (
 	webDenied    = "Forbidden AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"
 )
 
-// TestWebIdentityClaims mints tokens of the lab's own key whose claims are wrong in one thing.
+// TestWebIdentityClaims issues tokens signed with the lab's own key, each with one wrong claim.
 func TestWebIdentityClaims(t *testing.T) {
 	t.Parallel()
 	now := time.Now().Unix()

@@ -18,8 +18,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/policy"
 )
 
-// World is what there is on the AWS side, accounts with their providers, roles and policies, and the
-// jobs that GitHub runs. It is read from a file and does not change.
+// World is the AWS side, accounts with their providers, roles and policies, and the jobs that GitHub runs. It is
+// read from a file and does not change.
 type World struct {
 	regions  []string // empty: every region of well-formed name
 	accounts map[string]*account
@@ -62,8 +62,8 @@ var (
 	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`) // us-east-1, us-gov-west-1, eusc-de-east-1
 )
 
-// ReadWorld reads name, a world.json, from fsys, and the policy files that it names beside it. What
-// IAM would refuse to create is refused here. Errors name the file and the field.
+// ReadWorld reads name, a world.json, from fsys, and the policy files that it names, relative to it. It rejects
+// what IAM would refuse to create. Errors name the file and the field.
 func ReadWorld(fsys fs.FS, name string) (*World, error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
@@ -91,10 +91,10 @@ func ReadWorld(fsys fs.FS, name string) (*World, error) {
 	return r.world, nil
 }
 
-// Jobs gives the names of the world's jobs, sorted.
+// Jobs returns the names of the world's jobs, sorted.
 func (w *World) Jobs() []string { return slices.Sorted(maps.Keys(w.jobs)) }
 
-// Roles gives the ARNs of the world's roles, sorted.
+// Roles returns the ARNs of the world's roles, sorted.
 func (w *World) Roles() []string { return slices.Sorted(maps.Keys(w.roles)) }
 
 type reader struct {
@@ -273,9 +273,9 @@ var (
 	rolePrincipal = regexp.MustCompile(`^arn:[a-z-]+:iam::([0-9]{12}):role/.+$`)
 )
 
-// resolvePrincipals does what IAM does when it saves a trust policy: a role that is named must exist,
-// and what is kept is its unique id, so that a role deleted and made again is another principal (IAM
-// User Guide, "AWS JSON policy elements: Principal"). A role of an account outside the world passes.
+// resolvePrincipals does what IAM does when it saves a trust policy. A named role must exist, and IAM stores its
+// unique id, so that a role that is deleted and created again is another principal (IAM User Guide, "AWS JSON
+// policy elements: Principal"). A role of an account outside the world is accepted.
 func (r *reader) resolvePrincipals() error {
 	for _, arn := range r.world.Roles() {
 		trust := r.world.roles[arn].trust

@@ -1,6 +1,6 @@
 package lab
 
-// The files' form; README.md beside the world says what each field means.
+// The format of the files; README.md next to the world describes each field.
 type (
 	worldFile struct {
 		Regions         []string           `json:"regions"`

@@ -1,6 +1,6 @@
-// Package plain makes text that may come from anywhere safe to show: on a terminal, in a workflow's log, in
-// an error. Every package that prints such text shares it, so that there is one reading of what is unsafe.
-// What Markdown or a shell wants beside that is for those who write them.
+// Package plain makes untrusted text safe to show on a terminal, in a workflow's log, or in an error. Every
+// package that prints such text uses it, so that all share one definition of unsafe. Escaping for Markdown or a
+// shell is left to the code that writes those formats.
 package plain
 
 import (
@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Visible gives s on one line with every character that does not print, line ends, escape sequences,
-// direction marks and broken UTF-8 among them, spelled out as \u202e or \x1b.
+// Visible returns s on one line. Every character that does not print is escaped, as \u202e or \x1b for example,
+// including line ends, escape sequences, direction marks and invalid UTF-8.
 func Visible(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
@@ -33,8 +33,8 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// Defused is Visible, and a line in which GitHub's runner finds no workflow command: it takes :: at the start
-// of a line and ##[ anywhere in it (actions/runner ActionCommand.cs).
+// Defused returns Visible(s), changed so that GitHub's runner finds no workflow command in it. The runner accepts
+// :: at the start of a line and ##[ anywhere in it (actions/runner ActionCommand.cs).
 func Defused(s string) string {
 	s = strings.ReplaceAll(Visible(s), "##[", `##\u005b`)
 	if trimmed := strings.TrimLeft(s, " "); strings.HasPrefix(trimmed, "::") {
@@ -43,7 +43,7 @@ func Defused(s string) string {
 	return s
 }
 
-// Shorten cuts s to limit bytes, between characters, and says how long it was.
+// Shorten cuts s to limit bytes, between characters, and appends its original length.
 func Shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -58,8 +58,8 @@ func Shorten(s string, limit int) string {
 // MaxQuoted is the longest value that Quote shows, in bytes.
 const MaxQuoted = 300
 
-// Quote returns a value between double quotes. One that is too long to show is only counted: it may be a secret in the
-// wrong place, and the runner's mask does not recognize a part of it.
+// Quote returns a value between double quotes. For a value that is too long to show, it returns only the length:
+// the value may be a secret in the wrong place, and the runner's mask does not recognize a part of it.
 func Quote(s string) string {
 	if len(s) > MaxQuoted {
 		return fmt.Sprintf("a value of %d bytes", len(s))

@@ -1,25 +1,25 @@
 package policy
 
-// Policies are the documents that bear on one action on a role.
+// Policies are the documents that apply to one action on a role.
 type Policies struct {
 	Trust    *Document   // the role's own
 	Identity []*Document // attached to the caller's role
 	Boundary *Document   // of the caller's role; nil: none
-	Session  []*Document // passed when the caller's session was made, inline and managed; empty: none
+	Session  []*Document // passed when the caller's session was created, inline and managed; empty: none
 	SCPs     []*Document // of the caller's account, at one level of its organization; empty: none in force
 }
 
-// Side is which policies refused, and how.
+// Side identifies the policies that refused, and how they refused.
 type Side struct {
 	Kind     Kind // empty when the request is allowed
 	Explicit bool // by a Deny; otherwise nothing of that kind allows the action
 }
 
-// Verdict is the whole decision, and what each document had to say to it.
+// Verdict is the whole decision, with the decision of each document.
 type Verdict struct {
 	Allowed bool
 	Side    Side
-	Votes   []Vote // in the order in which the sides are asked
+	Votes   []Vote // in the order in which the sides are evaluated
 }
 
 // Vote is one document's decision.
@@ -70,7 +70,7 @@ func Authorize(r Request, p Policies) Verdict {
 	type side struct {
 		kind     Kind
 		decision Decision
-		required bool // an implicit deny of it refuses
+		required bool // its implicit deny refuses the request
 	}
 	scp := ask(SCP, p.SCPs...)
 	trust := ask(Trust, p.Trust)

@@ -9,12 +9,12 @@ import (
 	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
-// quotas are the sizes that AWS allows, in characters. IAM leaves white space out of the count ("IAM and AWS
-// STS quotas", IAM User Guide). Organizations counts it, against a limit that was 5,120 until May 2026
-// ("Quotas and service limits for AWS Organizations"), and so does STS ("the plaintext": AssumeRole, AWS
-// STS API Reference). A trust policy's quota is the default, which an account may have raised to 4,096. A
-// role's inline policies share their quota, and so do a session's policies: a document that passes here
-// can still be too much beside another.
+// quotas are the sizes that AWS allows, in characters. IAM does not count white space ("IAM and AWS STS quotas",
+// IAM User Guide). Organizations counts it, against a limit that was 5,120 until May 2026 ("Quotas and service
+// limits for AWS Organizations"). STS counts it too ("the plaintext": AssumeRole, AWS STS API Reference). A trust
+// policy's quota is the default, which an account may have raised to 4,096. A role's inline policies share their
+// quota, and so do a session's policies: a document that passes here can still exceed the quota together with
+// another.
 var quotas = map[Kind]struct {
 	characters int
 	whole      bool // white space counts
@@ -30,7 +30,7 @@ var quotas = map[Kind]struct {
 // MaxSize returns AWS's limit for a document of the kind, in characters as Size counts them.
 func MaxSize(kind Kind) int { return quotas[kind].characters }
 
-// Size returns how many characters of the document AWS counts for the kind.
+// Size returns the number of characters of the document that AWS counts for the kind.
 func (d *Document) Size(kind Kind) int {
 	if quotas[kind].whole {
 		return d.characters
@@ -38,8 +38,8 @@ func (d *Document) Size(kind Kind) int {
 	return d.size
 }
 
-// CheckError is a document that reads as a policy and that IAM refuses at the place where it is to be
-// attached. Where AWS's text is publicly known, it is the message, in AWS's spelling.
+// CheckError reports a document that parses as a policy but that IAM rejects for the place where it is attached.
+// If AWS's text is publicly known, the message is that text, in AWS's spelling.
 type CheckError struct {
 	Position
 	Message string
@@ -53,9 +53,8 @@ func refuse(at Position, format string, args ...any) error {
 	return &CheckError{Position: at, Message: fmt.Sprintf(format, args...)}
 }
 
-// Check holds a document against IAM's rules for its kind. roleARN is the role that the policy belongs to;
-// only a trust policy needs it. Whether the principals exist is for the caller to find out. Its errors are
-// *CheckError.
+// Check validates a document against IAM's rules for its kind. roleARN is the role that the policy belongs to;
+// only a trust policy needs it. Check does not verify that the principals exist. Its errors are *CheckError.
 func (d *Document) Check(kind Kind, roleARN string) error {
 	if d.Size(kind) > MaxSize(kind) {
 		return refuse(Position{1, 1}, "%s", quotas[kind].message)
@@ -109,7 +108,7 @@ func (s Statement) checkActions() error {
 	return nil
 }
 
-// checkResources has the rules of every kind but the trust policy.
+// checkResources applies the rules of every kind except the trust policy.
 func (s Statement) checkResources() error {
 	for _, p := range slices.Concat(s.Principals, s.NotPrincipals) {
 		return refuse(p.Type.Position, "Policy document should not specify a principal.")
@@ -129,7 +128,7 @@ func (s Statement) checkResources() error {
 			return refuse(v.Position, "Resource vendor must be fully qualified and cannot contain regexes.")
 		}
 		// "You can't use a variable to replace parts of the ARN before the fifth colon": IAM policy elements:
-		// Variables and tags. The colon in a variable counts for none here.
+		// Variables and tags. The colon in a variable does not count here.
 		if i := strings.Index(v.Text, "${"); i >= 0 && strings.Count(v.Text[:i], ":") < 5 {
 			return refuse(v.Position, "Resource %s has a policy variable before the fifth colon of the ARN", v.Text)
 		}
@@ -155,7 +154,7 @@ func (s Statement) checkConditions() error {
 	return nil
 }
 
-// family is the actions that a trust policy may name. A pattern has to match one of them.
+// family lists the actions that a trust policy may name. A pattern must match one of them.
 var family = []string{
 	"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity",
 	"sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
@@ -195,14 +194,14 @@ var (
 	accountID = pattern.Lazy(`^[0-9]{12}$`)
 	uniqueID  = pattern.Lazy(`^A(ROA|IDA)[A-Z0-9]{12,}$`)
 	domain    = pattern.Lazy(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
-	// The names are IAM's: [\w+=,.@-], behind a path of printable characters. No wildcard fits.
+	// The names are IAM's: [\w+=,.@-], after a path of printable characters. Wildcards are not allowed.
 	iamPrincipal = pattern.Lazy(`^arn:([a-z-]+):iam::[0-9]{12}:(root|(role|user)/([!-)+->@-~]+/)*[\w+=,.@-]{1,64})$`)
 	stsPrincipal = pattern.Lazy(`^arn:([a-z-]+):sts::[0-9]{12}:(assumed-role/[\w+=,.@-]{1,64}|federated-user)/[\w+=,.@-]{2,64}$`)
 	provider     = pattern.Lazy(`^arn:([a-z-]+):iam::[0-9]{12}:(oidc-provider|saml-provider)/[^*?\s]+$`)
 )
 
-// valid tells whether a trust policy may name the principal: "AWS JSON policy elements: Principal". A
-// wildcard stands for everyone or not at all, and an ARN is of the role's own partition.
+// valid reports whether a trust policy may name the principal: "AWS JSON policy elements: Principal". A wildcard
+// must be the whole value, which means everyone. An ARN must be in the role's own partition.
 func (p Principal) valid(roleARN string) bool {
 	in := func(form *regexp.Regexp) bool {
 		m := form.FindStringSubmatch(p.Text)
@@ -222,10 +221,10 @@ func (p Principal) valid(roleARN string) bool {
 	return false // CanonicalUser is for Amazon S3
 }
 
-// checkSubject is IAM's guard rail for GitHub's issuer, which all of GitHub's customers share: IAM checks
-// that the condition key :sub "is present and that its value is not solely a wildcard character (* and ?)
-// or null" ("Create a role for OpenID Connect federation", "Identity-provider controls for shared OIDC
-// providers"). It does not look at what the pattern lets in. AWS's text is not known.
+// checkSubject is IAM's guard rail for GitHub's issuer, which all of GitHub's customers share. IAM checks that the
+// condition key :sub "is present and that its value is not solely a wildcard character (* and ?) or null" ("Create
+// a role for OpenID Connect federation", "Identity-provider controls for shared OIDC providers"). It does not
+// check what the pattern matches. AWS's text is not known.
 func (s Statement) checkSubject() error {
 	const action = "sts:AssumeRoleWithWebIdentity"
 	names := func(v Value) bool { return matchAction(v.Text, action) }

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// comparison is what an operator does with one value of the document and one of the request. All of it is
-// from "IAM JSON policy elements: Condition operators" in the IAM User Guide.
+// comparison is how an operator compares one value of the document with one of the request. All of it is from "IAM
+// JSON policy elements: Condition operators" in the IAM User Guide.
 type comparison struct {
 	match     func(want glob, got string) bool
 	negated   bool
 	variables bool              // policy variables are replaced in the document's values
-	valid     func(string) bool // form of the document's values; nil: any
+	valid     func(string) bool // validates the document's values; nil: any
 	form      string
 }
 
@@ -52,7 +52,7 @@ var comparisons = map[string]comparison{
 	"DateGreaterThan":       date(false, func(c int) bool { return c > 0 }),
 	"DateGreaterThanEquals": date(false, func(c int) bool { return c >= 0 }),
 
-	// Null looks at the key only; Condition.met knows it.
+	// Null checks only the key; Condition.met handles it.
 	"Null": {valid: isNull, form: "true or false"},
 }
 
@@ -72,8 +72,8 @@ type operator struct {
 	ifExists   bool
 }
 
-// parseOperator reads the name of an operator, which is case-sensitive here as in the grammar. Null takes
-// no IfExists, by its documentation, and no quantifier, since it does not look at values.
+// parseOperator parses the name of an operator, which is case-sensitive here as in the grammar. Null takes no
+// IfExists, according to its documentation. It takes no quantifier, because it does not check values.
 func parseOperator(name string) (operator, bool) {
 	var o operator
 	for _, q := range []quantifier{forAny, forAll} {
@@ -89,7 +89,7 @@ func parseOperator(name string) (operator, bool) {
 	return o, known && !(o.null && (o.ifExists || o.quantifier != plain))
 }
 
-// met tells whether a request meets the condition, and the document's values as they were compared.
+// met reports whether a request meets the condition, and returns the document's values as they were compared.
 func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 	o, known := parseOperator(c.Operator.Text)
 	var patterns []glob
@@ -121,19 +121,19 @@ func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 		}
 	}
 	if !present {
-		// A negated operator is true of a key that is not there, any other false.
+		// A negated operator is true for an absent key, any other is false.
 		return o.negated, want
 	}
-	// "Any attempt to match" a variable that the request lacks "fails and causes the statement to be
-	// invalid" ("IAM policy elements: Variables and tags"), so a negated operator does not turn it into a
-	// match. Beside it, a value that is resolved can still match.
+	// "Any attempt to match" a variable that the request lacks "fails and causes the statement to be invalid"
+	// ("IAM policy elements: Variables and tags"), so a negated operator does not turn it into a match. Another
+	// value of the same key that does resolve can still match.
 	if !resolved && o.negated {
 		return false, want
 	}
 	holds := func(v string) bool {
 		return slices.ContainsFunc(patterns, func(p glob) bool { return o.match(p, v) }) != o.negated
 	}
-	// Without a quantifier, one match suffices among several values, and a negated operator wants none.
+	// Without a quantifier, one match among several values suffices. A negated operator requires that none match.
 	if o.quantifier == forAny || o.quantifier == plain && !o.negated {
 		return slices.ContainsFunc(got, holds), want
 	}
@@ -143,7 +143,7 @@ func (c Condition) met(ctx Context, variables bool) (ok bool, want []string) {
 func equal(want glob, got string) bool     { return want.String() == got }
 func equalFold(want glob, got string) bool { return strings.EqualFold(want.String(), got) }
 
-// isBool lets a policy variable through, which Bool may have and Null may not.
+// isBool accepts a policy variable, which Bool may have and Null may not.
 func isBool(s string) bool { return isNull(s) || strings.Contains(s, "${") }
 func isNull(s string) bool { return s == "true" || s == "false" }
 
@@ -169,8 +169,8 @@ func isPrefix(s string) bool {
 	return ok
 }
 
-// parsePrefix reads a CIDR block, or one address: for IPv4 "IAM uses the default prefix value of /32", and
-// for IPv6 this takes the whole address as well.
+// parsePrefix parses a CIDR block or one address. For IPv4, "IAM uses the default prefix value of /32"; for IPv6,
+// parsePrefix uses the whole address too.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if prefix, err := netip.ParsePrefix(s); err == nil {
 		return prefix, true
@@ -193,8 +193,8 @@ func numeric(negated bool, hold func(int) bool) comparison {
 	}}
 }
 
-// parseNumber reads "an integer or decimal value", exactly: ids of 16 digits and more do not fit a float.
-// The length is bounded, and an exponent refused, for the sake of the time that it takes.
+// parseNumber parses "an integer or decimal value" exactly: ids of 16 digits and more do not fit a float. It
+// limits the length and rejects exponents, to limit the time that a comparison takes.
 func parseNumber(s string) (*big.Rat, bool) {
 	if len(s) > 64 || strings.Trim(s, "-.0123456789") != "" || strings.ContainsAny(s, "eE/_") {
 		return nil, false
@@ -214,7 +214,7 @@ func date(negated bool, hold func(int) bool) comparison {
 	}}
 }
 
-// parseDate reads the W3C's forms of ISO 8601, or seconds since 1970. Four digits alone are a year.
+// parseDate parses the W3C's forms of ISO 8601, or seconds since 1970. Four digits alone are a year.
 func parseDate(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly, "2006-01", "2006"} {
 		if t, err := time.Parse(layout, s); err == nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// grant is how directly a trust policy's principal names the caller, weakest first. In the role's own
-// account it decides which of the caller's policies still limit the permission; see Authorize.
+// grant is how directly a trust policy's principal names the caller, weakest first. In the role's own account it
+// determines which of the caller's policies still limit the permission; see Authorize.
 type grant int
 
 const (
@@ -17,11 +17,10 @@ const (
 	grantDirect        // the session, the federated provider, or everyone
 )
 
-// Decide evaluates one document that has passed Check for its kind: an explicit Deny wins over any Allow,
-// and what no statement allows is refused ("Policy evaluation logic", IAM User Guide). Only a trust policy
-// has principals, and only the other kinds have resources: a trust policy is always about the role that it
-// belongs to. Where several statements allow, the one whose principal names the caller most directly
-// decides.
+// Decide evaluates one document that has passed Check for its kind. An explicit Deny overrides any Allow, and an
+// action that no statement allows is refused ("Policy evaluation logic", IAM User Guide). Only a trust policy has
+// principals, and only the other kinds have resources: a trust policy always applies to its own role. If several
+// statements allow, the one whose principal names the caller most directly decides.
 func (d *Document) Decide(kind Kind, r Request) Decision {
 	best := Decision{Statement: -1}
 	variables := d.Version.Text == "2012-10-17"
@@ -42,7 +41,7 @@ func (d *Document) Decide(kind Kind, r Request) Decision {
 	return best
 }
 
-// apply tells why a statement does not apply to a request, or nil when it does.
+// apply returns why a statement does not apply to a request, or nil if it does.
 func (s Statement) apply(kind Kind, r Request, variables bool) (granted grant, by Value, miss *Miss) {
 	if kind == Trust {
 		if granted, by = name(s.Principals, r.Caller); granted == grantNone {
@@ -72,8 +71,8 @@ func (s Statement) apply(kind Kind, r Request, variables bool) (granted grant, b
 	return granted, by, nil
 }
 
-// resourceMiss is the element that keeps the request's resource out, or "". A variable that the request
-// lacks never lets a resource in, be it under Resource or NotResource.
+// resourceMiss returns the element that excludes the request's resource, or "". A variable that the request lacks
+// never matches a resource, under Resource or NotResource.
 func (s Statement) resourceMiss(r Request, variables bool) string {
 	element, patterns := "Resource", s.Resources
 	if s.NotResources != nil {
@@ -91,7 +90,7 @@ func (s Statement) resourceMiss(r Request, variables bool) string {
 	return element
 }
 
-// name finds the principal that names the caller most directly, by "AWS JSON policy elements: Principal".
+// name returns the principal that names the caller most directly ("AWS JSON policy elements: Principal").
 func name(principals []Principal, caller Caller) (best grant, by Value) {
 	for _, p := range principals {
 		if g := p.names(caller); g > best {
@@ -111,13 +110,13 @@ func (p Principal) names(caller Caller) grant {
 		}
 		return grantNone
 	case p.Text == "*" && (p.Type.Text == "AWS" || p.Type.Text == "*"):
-		return grantDirect // both forms are everyone, and everyone includes the bearer of a web identity
+		return grantDirect // both forms mean everyone, including the bearer of a web identity
 	case p.Type.Text != "AWS" || caller.Account == "":
 		return grantNone
 	case p.Text == caller.SessionARN:
 		return grantDirect
-	// IAM keeps a role's unique id in place of the ARN: a role that was deleted and made again is not the
-	// one that was trusted, and the policy then shows the id.
+	// IAM stores a role's unique id instead of the ARN. A role that was deleted and created again is not the one
+	// that was trusted, and the policy then shows the id.
 	case p.Text == caller.RoleARN, p.Text == caller.RoleID:
 		return grantRole
 	case p.Text == caller.Account, p.Text == "arn:"+Partition(caller.RoleARN)+":iam::"+caller.Account+":root":
@@ -140,7 +139,7 @@ func arnField(arn string, i int) string {
 	return fields[i]
 }
 
-// Describe names a statement for a person: its number from 1, and its Sid if it has one.
+// Describe returns a readable name for a statement: its number from 1, and its Sid if it has one.
 func (d *Document) Describe(statement int) string {
 	s := fmt.Sprintf("statement %d", statement+1)
 	if sid := d.Statements[statement].SID.Text; sid != "" {
@@ -149,7 +148,7 @@ func (d *Document) Describe(statement int) string {
 	return s
 }
 
-// String says what did not match, with the request's values and the document's.
+// String describes what did not match, with the request's values and the document's.
 func (m Miss) String() string {
 	switch {
 	case m.Element != "Condition":

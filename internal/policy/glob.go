@@ -5,15 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// Context is the condition keys of a request and their values. A key is stored in lower case, since the
-// names of condition keys are case-insensitive ("IAM JSON policy elements: Condition"); Set sees to it. A
-// key without a value is absent, as for IAM.
+// Context maps the condition keys of a request to their values. Keys are stored in lower case, because the names
+// of condition keys are case-insensitive ("IAM JSON policy elements: Condition"); Set lowercases them. A key
+// without a value is absent, as in IAM.
 type Context map[string][]string
 
-// Set gives a key its values, in place of any it had.
+// Set sets a key's values and replaces any previous ones.
 func (c Context) Set(key string, values ...string) { c[strings.ToLower(key)] = values }
 
-// Values is the values of a key, and whether the request has the key.
+// Values returns the values of a key and reports whether the request has the key.
 func (c Context) Values(key string) ([]string, bool) {
 	values := c[strings.ToLower(key)]
 	return values, len(values) > 0
@@ -25,17 +25,16 @@ type token rune
 const (
 	run        token = -1 // *
 	one        token = -2 // ?
-	runInField token = -3 // * that does not cross a colon
+	runInField token = -3 // * that does not match a colon
 )
 
-// glob is a string of a policy, its variables replaced.
+// glob is a string of a policy with its variables replaced.
 type glob []token
 
-// compile reads a pattern. With variables (only under Version 2012-10-17), ${key} and ${key, 'default'} are
-// replaced, and ${*}, ${?} and ${$} are those characters without their meaning ("IAM policy elements:
-// Variables and tags"). What a variable stands for is literal: a * in it is no wildcard, so that nobody
-// widens a policy by choosing a value. A variable needs a key with one value; ok is false when one of them
-// has neither that nor a default.
+// compile parses a pattern. With variables (only under Version 2012-10-17), ${key} and ${key, 'default'} are
+// replaced, and ${*}, ${?} and ${$} are those characters, taken literally ("IAM policy elements: Variables and
+// tags"). The value of a variable is literal: a * in it is not a wildcard, so that nobody can widen a policy by
+// choosing a value. A variable needs a key with one value, or a default; otherwise ok is false.
 func compile(s string, ctx Context, variables bool) (p glob, ok bool) {
 	ok = true
 	for s != "" {
@@ -84,7 +83,7 @@ func literal(s string) glob {
 	return p
 }
 
-// String is the pattern as text, for a comparison without wildcards and for a person.
+// String returns the pattern as text, for display and for comparison without wildcards.
 func (p glob) String() string {
 	var b strings.Builder
 	for _, t := range p {
@@ -100,10 +99,10 @@ func (p glob) String() string {
 	return b.String()
 }
 
-// match tells whether the whole of s fits. It follows all ways to match at once, so that its time is at
-// most the length of the pattern times the length of s, whatever they hold.
+// match reports whether the pattern matches the whole of s. It follows all ways to match at once, so that its time
+// is at most the length of the pattern times the length of s, whatever they contain.
 func (p glob) match(s string) bool {
-	// Variables can make a pattern far longer than the document; what is longer than s needs no walk.
+	// Variables can make a pattern far longer than the document. A pattern that is longer than s cannot match.
 	fixed := 0
 	for _, t := range p {
 		if t != run && t != runInField {
@@ -113,7 +112,7 @@ func (p glob) match(s string) bool {
 	if fixed > utf8.RuneCountInString(s) {
 		return false
 	}
-	// now[i] says that the first i tokens can match what has been read of s.
+	// now[i] reports that the first i tokens can match the part of s that has been read.
 	now, next := make([]bool, len(p)+1), make([]bool, len(p)+1)
 	now[0] = true
 	p.skipRuns(now)
@@ -140,7 +139,7 @@ func (p glob) match(s string) bool {
 	return now[len(p)]
 }
 
-// skipRuns marks what is reached when a run matches nothing.
+// skipRuns marks the positions that are reached when a run matches nothing.
 func (p glob) skipRuns(reached []bool) {
 	for i, t := range p {
 		if reached[i] && (t == run || t == runInField) {
@@ -149,9 +148,9 @@ func (p glob) skipRuns(reached []bool) {
 	}
 }
 
-// matchARN is ArnEquals and ArnLike: "each of the six colon-delimited components of the ARN is checked
-// separately" ("IAM JSON policy elements: Condition operators"). Colons beyond the fifth belong to the
-// resource. What has fewer components is no ARN and does not match, on either side.
+// matchARN implements ArnEquals and ArnLike: "each of the six colon-delimited components of the ARN is checked
+// separately" ("IAM JSON policy elements: Condition operators"). Colons beyond the fifth belong to the resource. A
+// string with fewer components is not an ARN and does not match, on either side.
 func (p glob) matchARN(s string) bool {
 	got := strings.SplitN(s, ":", 6)
 	if len(got) < 6 {
@@ -170,9 +169,9 @@ func (p glob) matchARN(s string) bool {
 	return field == 5 && p[begin:].match(got[5])
 }
 
-// ofResource is the pattern as the Resource element reads it: a * stays within its colon-separated segment
-// unless it is the segment's last character, when it "can expand to match beyond the colon boundaries"
-// ("IAM JSON policy elements: Resource", using wildcards in resource ARNs).
+// ofResource returns the pattern as the Resource element reads it. A * stays within its colon-separated segment
+// unless it is the segment's last character, when it "can expand to match beyond the colon boundaries" ("IAM JSON
+// policy elements: Resource", using wildcards in resource ARNs).
 func (p glob) ofResource() glob {
 	q := append(glob(nil), p...)
 	colons := 0
@@ -187,8 +186,7 @@ func (p glob) ofResource() glob {
 	return q
 }
 
-// matchAction compares an action, in which neither service nor name is case-sensitive ("IAM JSON policy
-// elements: Action").
+// matchAction compares actions; neither service nor name is case-sensitive ("IAM JSON policy elements: Action").
 func matchAction(want, action string) bool {
 	p, _ := compile(strings.ToLower(want), nil, false)
 	return p.match(strings.ToLower(action))

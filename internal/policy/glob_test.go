@@ -6,7 +6,7 @@ import (
 )
 
 // matches is the textbook definition of a wildcard pattern, by dynamic programming over the prefixes of
-// both: table[i][j] tells whether the first i tokens match the first j characters.
+// both: table[i][j] reports whether the first i tokens match the first j characters.
 func matches(p glob, s []rune) bool {
 	table := make([][]bool, len(p)+1)
 	for i := range table {
@@ -95,7 +95,7 @@ func TestCompile(t *testing.T) {
 			t.Errorf("compile(%q) is %q, %t, want %q, %t, and to match %q", c.in, p, ok, c.text, c.ok, c.matches)
 		}
 	}
-	// What a variable stands for is no wildcard.
+	// The value of a variable is not a wildcard.
 	if p, _ := compile("${aws:PrincipalTag/Team}", ctx, true); p.match("blueberry") {
 		t.Error("a * in a tag's value was taken as a wildcard")
 	}

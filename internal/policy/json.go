@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// maxDocument bounds what is read. IAM's largest policy is 10,240 characters, white space not counted
-	// ("IAM and AWS STS quotas" in the IAM User Guide), so this leaves room for generous indentation while
-	// it bounds the work that a document can cause.
+	// maxDocument limits the input. IAM's largest policy is 10,240 characters, not counting white space ("IAM and
+	// AWS STS quotas" in the IAM User Guide). The limit allows generous indentation and bounds the work that a
+	// document can cause.
 	maxDocument = 64 << 10 // bytes
 
-	// maxDepth is twice what the grammar of a policy can nest: document, statements, statement, condition,
+	// maxDepth is twice the depth that the grammar of a policy allows: document, statements, statement, condition,
 	// operator, values.
 	maxDepth = 12
 )
 
-// SyntaxError is a document that is not JSON, or not a policy by IAM's grammar.
+// SyntaxError reports a document that is not JSON, or is not a policy by IAM's grammar.
 type SyntaxError struct {
 	Position
 	Message string
@@ -35,7 +35,7 @@ func syntax(at Position, format string, args ...any) error {
 	return &SyntaxError{Position: at, Message: fmt.Sprintf(format, args...)}
 }
 
-// shape is what a JSON value is, in words that fit an error.
+// shape is the type of a JSON value, in words for an error message.
 type shape string
 
 const (
@@ -47,7 +47,7 @@ const (
 	null    shape = "null"
 )
 
-// node is a JSON value with its place.
+// node is a JSON value with its position.
 type node struct {
 	Position
 	shape  shape
@@ -67,7 +67,7 @@ type reader struct {
 	decoder *json.Decoder
 }
 
-// readJSON reads one JSON value that fills the document.
+// readJSON parses one JSON value that must be the whole document.
 func readJSON(data []byte) (node, error) {
 	r := &reader{data: data, lines: []int{0}, decoder: json.NewDecoder(bytes.NewReader(data))}
 	r.decoder.UseNumber()
@@ -80,15 +80,15 @@ func readJSON(data []byte) (node, error) {
 			r.lines = append(r.lines, i+1)
 		}
 	}
-	// encoding/json replaces bytes that are not UTF-8, and half a surrogate pair, without a word. Two
-	// documents that differ must not read the same.
+	// encoding/json silently replaces bytes that are not UTF-8, and unpaired surrogates. Two documents that differ
+	// must not parse to the same value.
 	if !utf8.Valid(data) {
 		return node{}, syntax(r.position(invalid(data)), "the document is not UTF-8")
 	}
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return node{}, syntax(r.position(0), "not JSON: it begins with a byte order mark; save it as UTF-8 without one")
 	}
-	// The decoder below takes some things for granted, so the whole is held to the grammar of JSON first.
+	// The decoder below assumes valid JSON, so the whole document is validated first.
 	var failure *json.SyntaxError
 	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &failure) {
 		return node{}, syntax(r.position(max(int(failure.Offset)-1, 0)), "not JSON: %s", failure)
@@ -96,7 +96,7 @@ func readJSON(data []byte) (node, error) {
 	return r.value(0)
 }
 
-// invalid is the offset of the first byte that is not UTF-8.
+// invalid returns the offset of the first byte that is not UTF-8.
 func invalid(data []byte) int {
 	offset := 0
 	for offset < len(data) {
@@ -117,7 +117,7 @@ func (r *reader) position(offset int) Position {
 	return Position{line + 1, offset - r.lines[line] + 1}
 }
 
-// token reads the next token, its text as written and its place.
+// token returns the next token, its text as written and its position.
 func (r *reader) token() (t json.Token, raw string, at Position, err error) {
 	begin := int(r.decoder.InputOffset())
 	for begin < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[begin]) >= 0 {

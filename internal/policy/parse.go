@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads a policy document by the grammar that all kinds of documents share ("Grammar of the IAM
-// JSON policy language", IAM User Guide); Check has the rules of one kind. It is stricter than JSON: an
-// element that it does not know, or that is there twice, is an error. Its errors are *SyntaxError.
+// Parse parses a policy document by the grammar that all kinds of documents share ("Grammar of the IAM JSON policy
+// language", IAM User Guide); Check has the rules of each kind. Parse is stricter than JSON: an unknown or
+// duplicate element is an error. Its errors are *SyntaxError.
 func Parse(data []byte) (*Document, error) {
 	root, err := readJSON(data)
 	if err != nil {
@@ -119,7 +119,7 @@ var opposite = map[string]string{
 	"Resource": "NotResource", "NotResource": "Resource",
 }
 
-// single is an element that is one string.
+// single parses an element that is one string.
 func single(f field) (Value, error) {
 	if f.value.shape != text {
 		return Value{}, syntax(f.value.Position, "%s is a string, not %s", f.name.Text, f.value.shape)
@@ -127,7 +127,7 @@ func single(f field) (Value, error) {
 	return Value{f.value.text, f.value.Position}, nil
 }
 
-// values is an element that is a string or a list of them. The values of a condition may also be numbers
+// values parses an element that is a string or a list of strings. The values of a condition may also be numbers
 // and booleans, kept as written.
 func values(f field, scalars bool) ([]Value, error) {
 	items := []node{f.value}
@@ -177,7 +177,7 @@ func principals(f field) ([]Principal, error) {
 	return ps, nil
 }
 
-// conditions may be an empty object: IAM's console writes one into trust policies.
+// conditions parses a Condition element. It may be an empty object: IAM's console writes one into trust policies.
 func conditions(f field) ([]Condition, error) {
 	if f.value.shape != object {
 		return nil, syntax(f.value.Position, "Condition is an object, not %s", f.value.shape)

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Action is what the runner reads of an action.yml.
+// Action is the part of an action.yml that the runner reads.
 type Action struct {
 	Inputs  map[string]Input
 	Outputs map[string]Output
@@ -29,7 +29,7 @@ type Action struct {
 type Input struct {
 	Description string
 	Required    bool
-	Default     *string // nil when there is none
+	Default     *string // nil if there is none
 }
 
 // Output is an output of an action.
@@ -54,9 +54,8 @@ func ParseAction(text []byte) (Action, error) {
 	return a, yaml.Unmarshal(text, &a)
 }
 
-// inputs gives every input its value: what the step says, else the default, else nothing. A key that
-// is there with an empty value overrides the default, and an unknown one is passed on all the same
-// (ActionRunner.cs).
+// inputs returns the value of every input: the step's value, else the default, else the empty string. A key with
+// an empty value overrides the default. An unknown key is passed on too (ActionRunner.cs).
 func (a Action) inputs(with map[string]string, temp string) (map[string]string, error) {
 	values := map[string]string{}
 	for name, input := range a.Inputs {
@@ -76,8 +75,8 @@ func (a Action) inputs(with map[string]string, temp string) (map[string]string, 
 	return values, nil
 }
 
-// evaluate replaces the ${{ NAME }} in a text. The runner has a whole language here; what our
-// action.yml does not use is refused, so that nobody takes it for working.
+// evaluate replaces each ${{ NAME }} in a text. The runner has a whole expression language. Expressions that our
+// action.yml does not use are rejected, so that nobody assumes that they work.
 func evaluate(text string, lookup func(name string) (string, bool)) (string, error) {
 	var b strings.Builder
 	for {

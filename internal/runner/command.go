@@ -12,8 +12,8 @@ type Command struct {
 	Data       string
 }
 
-// parseCommand finds the command in a line of the log (ActionCommand.cs): ::name k=v,k2=v2::data at
-// its start behind white space, or the legacy ##[name k=v;k2=v2]data anywhere in it.
+// parseCommand parses the command in a line of the log (ActionCommand.cs): ::name k=v,k2=v2::data at the start of
+// the line after white space, or the legacy ##[name k=v;k2=v2]data anywhere in it.
 func parseCommand(line string) (Command, bool) {
 	if c, ok := parseV2(line); ok {
 		return c, true
@@ -65,7 +65,7 @@ func parseV1(line string) (Command, bool) {
 	return c, true
 }
 
-// known are the commands that the runner has a handler for; a line with any other is text.
+// known reports whether the runner has a handler for the command; a line with any other command is text.
 func known(name string) bool {
 	switch strings.ToLower(name) {
 	case "add-mask", "add-matcher", "remove-matcher", "add-path", "set-env", "set-output", "save-state",

@@ -8,11 +8,10 @@ import (
 // Pair is a name and its value in a command file.
 type Pair struct{ Name, Value string }
 
-// ParseCommandFile reads the text of GITHUB_ENV, GITHUB_OUTPUT or GITHUB_STATE by the runner's
-// grammar (EnvFileKeyValuePairs in FileCommandManager.cs): NAME=VALUE on a line, or NAME<<DELIMITER,
-// lines, and a line that is exactly DELIMITER. Nothing is trimmed, and a carriage return belongs to
-// its line. With an error it still returns the pairs that stand before the line it could not read,
-// since the runner has applied them by then.
+// ParseCommandFile parses the text of GITHUB_ENV, GITHUB_OUTPUT or GITHUB_STATE by the runner's grammar
+// (EnvFileKeyValuePairs in FileCommandManager.cs): NAME=VALUE on one line, or NAME<<DELIMITER, lines, and a line
+// that is exactly DELIMITER. Nothing is trimmed, and a carriage return is part of its line. With an error it still
+// returns the pairs before the invalid line, because the runner has already applied them.
 func ParseCommandFile(text string) ([]Pair, error) {
 	var pairs []Pair
 	for text != "" {
@@ -44,8 +43,7 @@ func ParseCommandFile(text string) ([]Pair, error) {
 	return pairs, nil
 }
 
-// untilDelimiter gives the lines before the delimiter, without the line end before it, and what
-// follows it.
+// untilDelimiter returns the lines before the delimiter, without the line end before it, and the text after it.
 func untilDelimiter(text, delimiter string) (value, rest string, err error) {
 	for at := 0; ; {
 		line, after, more := strings.Cut(text[at:], "\n")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// jobStatus is what a condition asks of the job so far.
+// jobStatus is the status of the job so far, as a condition sees it.
 type jobStatus int
 
 const (
@@ -15,16 +15,16 @@ const (
 	jobCancelled
 )
 
-// comparison begins its text with a letter: the runner makes numbers of both sides where the variable is not set,
-// and a letter keeps the text from being one.
+// comparison requires a text that begins with a letter. The runner converts both sides to numbers if the variable
+// is not set, and a text that begins with a letter is not a number.
 var comparison = regexp.MustCompile(`^always\(\) && env\.([A-Za-z_][A-Za-z0-9_-]*) == '([A-Za-z][^']*)'$`)
 
-// evaluateIf decides a post-if. The runner has its whole expression language here; what is not one of
+// evaluateIf evaluates a post-if. The runner has a whole expression language. A condition that is not one of
 //
 //	always()    success()    failure()    cancelled()    always() && env.NAME == 'text'
 //
-// or empty, which is always() (ActionManifestManager.cs), is refused, so that nobody takes it for working.
-// Texts are equal whatever their case, names of variables are not (EvaluationResult.cs, StepsRunner.cs).
+// or empty, which means always() (ActionManifestManager.cs), is rejected, so that nobody assumes that it works.
+// Texts are compared without case; names of variables are case-sensitive (EvaluationResult.cs, StepsRunner.cs).
 func evaluateIf(condition string, status jobStatus, env map[string]string) (bool, error) {
 	switch condition {
 	case "", "always()":

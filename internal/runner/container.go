@@ -11,32 +11,32 @@ import (
 // Stage is the part of a step that a container runs.
 type Stage int
 
-// The stages. They differ in the entrypoint alone: each is a new container of the same image, with the
-// same arguments and inputs (ContainerActionHandler.cs).
+// The stages. They differ only in the entrypoint: each is a new container of the same image, with the same
+// arguments and inputs (ContainerActionHandler.cs).
 const (
 	Main Stage = iota
 	Pre
 	Post
 )
 
-// Container says how a step's container is run.
+// Container configures how a step's container is run.
 type Container struct {
-	Image   string   // name or id of an image that the engine has
+	Image   string   // name or id of an image that exists on the engine
 	Name    string   // of the container, unique on the engine
-	Label   string   // by which the runner finds containers that were left behind
+	Label   string   // used to find containers that were left behind
 	Stage   Stage    // Main unless set
-	Options []string // of docker run, behind those that the runner gives
+	Options []string // of docker run, after those that the runner sets
 	OldTemp bool     // a runner before v2.329, which does not mount its temp directory
-	Environ []string // of the docker CLI, under the step's own: where its engine is, for example
+	Environ []string // of the docker CLI, overridden by the step's own: where its engine is, for example
 }
 
-// mount is a directory of the host and where the container has it. That is the mapping too by which
-// the runner translates the environment.
+// mount is a directory of the host and its path in the container. The runner also uses it to translate paths in
+// the environment.
 type mount struct{ host, container string }
 
-// mounts are in the order in which ContainerActionHandler.cs adds them. It mounts the engine's socket as
-// well, which is left out here: the action has no use for it, and it would make whatever is under
-// test the master of the machine.
+// mounts returns the mounts in the order in which ContainerActionHandler.cs adds them. The runner mounts the
+// engine's socket too. It is omitted here: the action does not need it, and it would give the code under test full
+// control of the host.
 func (s *Step) mounts(c Container) []mount {
 	mounts := []mount{
 		{s.job.Temp, "/github/runner_temp"},
@@ -51,9 +51,9 @@ func (s *Step) mounts(c Container) []mount {
 	return mounts
 }
 
-// translate gives the container's path for a value that is, or begins with, a path of the host. What
-// stands further inside a value is not looked at. The mapping that was added last is tried first,
-// so that the directories in the temp directory go before it (ContainerInfo.cs).
+// translate returns the container's path for a value that is, or begins with, a path of the host. Paths further
+// inside a value are not translated. The mapping that was added last is tried first, so that the directories in
+// the temp directory take precedence over it (ContainerInfo.cs).
 func translate(mounts []mount, value string) string {
 	for _, m := range slices.Backward(mounts) {
 		if rest, found := strings.CutPrefix(value, m.host); found && (rest == "" || rest[0] == '/') {
@@ -63,10 +63,10 @@ func translate(mounts []mount, value string) string {
 	return value
 }
 
-// DockerRun gives the arguments of the docker CLI that run the step, and the environment that it needs
-// for that on top of its own. The arguments name the variables and hold none of their values, with
-// which no secret is on a command line. Values are translated to the container's paths; the
-// action's arguments are not (DockerCommandManager.cs).
+// DockerRun returns the arguments of the docker CLI that run the step, and the environment variables that the CLI
+// needs in addition to its own. The arguments contain the names of the variables but none of their values, so that
+// no secret is on a command line. Values are translated to the container's paths; the action's arguments are not
+// (DockerCommandManager.cs).
 func (s *Step) DockerRun(c Container) (args, env []string, err error) {
 	mounts := s.mounts(c)
 	args = []string{"run", "--name", c.Name, "--label", c.Label, "--workdir", "/github/workspace", "--rm"}
@@ -91,8 +91,8 @@ func (s *Step) DockerRun(c Container) (args, env []string, err error) {
 	return append(args, actionArgs...), env, err
 }
 
-// entrypoint is the action's for the stage; for main, the step's with: entrypoint where the action
-// has none; empty for the image's own.
+// entrypoint returns the action's entrypoint for the stage. For main, it is the step's with: entrypoint if the
+// action has none. Empty means the image's own.
 func (s *Step) entrypoint(stage Stage) string {
 	switch stage {
 	case Pre:
@@ -106,9 +106,9 @@ func (s *Step) entrypoint(stage Stage) string {
 	return s.env[inputVariable("entrypoint")]
 }
 
-// RunContainer runs the step in a container by the docker CLI that is on the PATH, and is Run in all
-// else. A cancellation reaches the CLI alone, which hands the signal on; a container that does not end
-// by it is left running, as the runner leaves it. The post stage's container has _post behind its name.
+// RunContainer runs the step in a container with the docker CLI on the PATH; otherwise it behaves like Run. A
+// cancellation signals only the CLI, which forwards the signal. A container that does not stop is left running, as
+// in the runner. The post stage's container name ends in _post.
 func (s *Step) RunContainer(ctx context.Context, c Container) (status int, stderr string, err error) {
 	if c.Stage == Main {
 		s.register(func(ctx context.Context, post *Step) (int, string, error) {

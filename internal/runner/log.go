@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Log takes what a step prints, on one stream, and keeps it as the runner shows it.
+// Log receives what a step prints, on one stream, and stores it as the runner shows it.
 type Log struct {
 	masks       *Masks
 	pending     []byte
@@ -18,7 +18,7 @@ type Log struct {
 // Annotation is an error, a warning or a notice.
 type Annotation struct {
 	Level   string // error, warning or notice
-	Title   string // not masked: the runner masks the message only
+	Title   string // not masked: the runner masks only the message
 	Message string // masked, at most 4096 characters
 }
 
@@ -28,7 +28,7 @@ const (
 	maxAnnotations = 10   // of each level in a step
 )
 
-// Write takes the step's output as it comes.
+// Write processes the step's output as it arrives.
 func (l *Log) Write(p []byte) (int, error) {
 	l.pending = append(l.pending, p...)
 	for {
@@ -48,7 +48,7 @@ func (l *Log) flush() {
 	}
 }
 
-// line handles one line: a mask takes effect from the next line on, and is itself not shown.
+// line processes one line. A mask takes effect from the next line on, and is not shown itself.
 func (l *Log) line(line string) {
 	l.raw = append(l.raw, line)
 	c, found := parseCommand(line)
@@ -90,25 +90,25 @@ func (l *Log) annotate(c Command) {
 
 func (l *Log) show(line string) { l.lines = append(l.lines, l.masks.Hide(line)) }
 
-// Shown is the log as a reader of the job sees it, masked.
+// Shown returns the log as a reader of the job sees it, masked.
 func (l *Log) Shown() string {
 	l.flush()
 	return strings.Join(l.lines, "\n") + "\n"
 }
 
-// Raw is every line as it was printed, masks and all. Only tests want it.
+// Raw returns every line as it was printed, including masks. Only tests use it.
 func (l *Log) Raw() []string {
 	l.flush()
 	return l.raw
 }
 
-// Commands are the workflow commands that the step issued, in order.
+// Commands returns the workflow commands that the step issued, in order.
 func (l *Log) Commands() []Command {
 	l.flush()
 	return l.commands
 }
 
-// Annotations are what the run's page shows.
+// Annotations returns the annotations that the run's page shows.
 func (l *Log) Annotations() []Annotation {
 	l.flush()
 	return l.annotations

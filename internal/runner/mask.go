@@ -8,13 +8,11 @@ import (
 	"strings"
 )
 
-// Masks are the values that the runner hides in the log of a job and in its summaries, for as long
-// as the job lasts.
+// Masks are the values that the runner hides in a job's log and summaries, for the duration of the job.
 type Masks struct{ values []string }
 
-// Add hides a value from now on: the whole of it and each of its lines, in the encodings that the
-// runner registers. There is no minimum length (AddMaskCommandExtension in
-// ActionCommandManager.cs).
+// Add masks a value from now on: the whole value and each of its lines, in the encodings that the runner
+// registers. There is no minimum length (AddMaskCommandExtension in ActionCommandManager.cs).
 func (m *Masks) Add(value string) {
 	if strings.TrimSpace(value) == "" {
 		return
@@ -33,12 +31,12 @@ func (m *Masks) Add(value string) {
 			}
 		}
 	}
-	// The longest first, so that a value which contains another is hidden whole.
+	// The longest first, so that a value that contains another is hidden completely.
 	slices.SortStableFunc(m.values, func(a, b string) int { return len(b) - len(a) })
 }
 
-// encodings are those of HostContext.cs that can differ from the value for what an action masks.
-// Not among them, in the runner either: hex, base64url, other case, parts of the value.
+// encodings returns the encodings of HostContext.cs that can differ from the value, for the values that an action
+// masks. The runner does not mask these either: hex, base64url, other case, parts of the value.
 func encodings(v string) []string {
 	forms := []string{v, strings.ReplaceAll(v, `"`, `\"`), strings.ReplaceAll(url.QueryEscape(v), "+", "%20")}
 	for skip := range min(3, len(v)) { // a base64 text in which the value starts at another byte
@@ -51,7 +49,7 @@ func encodings(v string) []string {
 	return forms
 }
 
-// Hide gives the text with every masked value replaced by ***.
+// Hide returns the text with every masked value replaced by ***.
 func (m *Masks) Hide(text string) string {
 	for _, v := range m.values {
 		text = strings.ReplaceAll(text, v, "***")
@@ -59,5 +57,5 @@ func (m *Masks) Hide(text string) string {
 	return text
 }
 
-// Has tells whether the value itself is masked.
+// Has reports whether the value itself is masked.
 func (m *Masks) Has(value string) bool { return slices.Contains(m.values, value) }

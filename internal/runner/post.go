@@ -6,32 +6,32 @@ import (
 	"fmt"
 )
 
-// post is a post step that is still to run.
+// post is a post step that has not run yet.
 type post struct {
 	main *Step
 	run  func(context.Context, *Step) (status int, stderr string, err error)
 }
 
-// Ended is what a post step came to.
+// Ended is the outcome of a post step.
 type Ended struct {
 	Result
 	Log    *Log
-	Status int    // the exit status, as Run gives it
-	Stderr string // what it printed there
+	Status int    // the exit status, as Run returns it
+	Stderr string // what it printed on stderr
 }
 
-// register keeps the post step of an action that has one. That is done when main starts, so that post runs even
-// where main fails (ActionRunner.cs).
+// register records the post step of an action that has one. This happens when main starts, so that post runs even
+// if main fails (ActionRunner.cs).
 func (s *Step) register(run func(context.Context, *Step) (int, string, error)) {
 	if s.action.Runs.PostEntrypoint != "" {
 		s.job.posts = append(s.job.posts, post{s, run})
 	}
 }
 
-// Finish ends the job: it runs the post steps of the steps that were started, the last one first, each where its
-// main ran, and where its post-if says so by then; and then removes the job's container. A post step gets the
-// inputs of its main stage, what that saved up to its End, and the variables that the job has by then. Those that ran
-// are returned in that order. The error is that of what could not be run; the rest runs all the same.
+// Finish ends the job. It runs the post steps of the started steps in reverse order, each where its main ran and
+// if its post-if is true at that time. It then removes the job's container. A post step gets the inputs of its
+// main stage, the state that was saved by its End, and the job's current variables. Finish returns the steps that
+// ran, in that order. The error reports what could not be run; the rest runs anyway.
 func (j *Job) Finish(ctx context.Context) ([]Ended, error) {
 	var all []Ended
 	var errs []error

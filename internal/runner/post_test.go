@@ -48,7 +48,7 @@ func TestEvaluateIf(t *testing.T) {
 	}
 }
 
-// shellAction is an action whose program is sh, which tells the script the name by which it was called.
+// shellAction is an action whose program is sh, which passes the script the name by which it was called.
 func shellAction(script string) Action {
 	a := Action{Inputs: map[string]Input{"name": {}}}
 	a.Runs.Args = []string{"-c", script}

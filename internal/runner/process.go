@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// killAfter is how long the runner waits after a cancellation until it kills: 7.5 s after SIGINT and
+// killAfter is how long the runner waits after a cancellation before it kills the process: 7.5 s after SIGINT and
 // 2.5 s after SIGTERM (ProcessInvoker.cs).
 const killAfter = 10 * time.Second
 
-// Run runs the step as a process on the host in place of a container: the program with the
-// arguments of action.yml and with the step's environment and no other. Ending the context cancels the
-// step as the runner does, with SIGINT first. Run gives the exit status, and -1 when a signal ended
-// the process. What it printed on stderr is returned apart, and stands in the log behind the rest.
-// The error is that of not running it at all. The job's Finish runs the post stage.
+// Run runs the step as a process on the host instead of in a container, with the arguments of action.yml and only
+// the step's environment. Canceling the context cancels the step as the runner does, with SIGINT first. Run
+// returns the exit status, or -1 if a signal ended the process. The step's stderr is returned separately, and
+// follows the rest in the log. The error reports that the step could not be run. The job's Finish runs the post
+// stage.
 func (s *Step) Run(ctx context.Context, program string) (status int, stderr string, err error) {
 	s.register(func(ctx context.Context, post *Step) (int, string, error) { return post.process(ctx, program, Post) })
 	return s.process(ctx, program, Main)
 }
 
-// process runs a stage. In a container the stages differ in the entrypoint, which is the program by another
-// name; here the program is told the name.
+// process runs a stage. In a container the stages differ in the entrypoint, which is the program under another
+// name; here the program is started under that name.
 func (s *Step) process(ctx context.Context, program string, stage Stage) (status int, stderr string, err error) {
 	args, err := s.Args()
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Step) process(ctx context.Context, program string, stage Stage) (status
 	return s.run(ctx, command)
 }
 
-// run runs the command that is the step.
+// run runs the step's command.
 func (s *Step) run(ctx context.Context, command *exec.Cmd) (status int, stderr string, err error) {
 	var separate bytes.Buffer
 	command.Stdout, command.Stderr = s.Log, &separate
@@ -55,7 +55,7 @@ func (s *Step) run(ctx context.Context, command *exec.Cmd) (status int, stderr s
 	}
 	switch status = command.ProcessState.ExitCode(); {
 	case ctx.Err() != nil:
-		s.job.status = jobCancelled // a cancellation is the job's here, never that of one step
+		s.job.status = jobCancelled // a cancellation always applies to the job here, never to one step
 	case status != 0:
 		s.job.fail()
 	}

@@ -1,11 +1,10 @@
-// Package runner does what GitHub's runner does with a step of a container action, and with a run: step behind
-// it: it makes the command files and the environment, reads the log for workflow commands, hides what is
-// masked, reads the files when the step has ended, and runs the post steps at the end of the job. The demo shows its log and the tests check what it
-// keeps, so it is a transcription of actions/runner and not an improvement on it: where the runner
-// is lenient, so is this.
+// Package runner reimplements how GitHub's runner runs a step of a container action and a run: step after it. It
+// creates the command files and the environment, reads the log for workflow commands and masks values. It reads the
+// files when the step has ended, and runs the post steps at the end of the job. The demo shows its log and the tests
+// check what it stores, so it is a transcription of actions/runner and not an improvement on it: where the runner is
+// lenient, so is this package.
 //
-// What it transcribes was read in actions/runner at 258d6c857db3 (2026-08-17); the comments name
-// the file there.
+// It follows actions/runner at 258d6c857db3 (2026-08-17); the comments name the file there.
 package runner
 
 import (
@@ -17,15 +16,14 @@ import (
 	"strings"
 )
 
-// Job is what the runner keeps between the steps of a job. Its directories lie below one root, as
-// they do on the host: the temp directory _temp with the command files and the home, and the
-// workspace.
+// Job is the state that the runner keeps between the steps of a job. Its directories are below one root, as on the
+// host: the temp directory _temp with the command files and the home, and the workspace.
 type Job struct {
 	Temp      string            // the host's RUNNER_TEMP, absolute
 	Workspace string            // the host's GITHUB_WORKSPACE, absolute
-	Env       map[string]string // of the steps to come: the job's own and what GITHUB_ENV brought
+	Env       map[string]string // of later steps: the job's own and the variables from GITHUB_ENV
 	Masks     Masks
-	Owner     int // id of the user whom the command files belong to, the runner's; 0: of the user that runs this
+	Owner     int // user id of the owner of the command files, the runner's; 0: the current user
 
 	status    jobStatus
 	posts     []post
@@ -39,7 +37,7 @@ const (
 	workflow     = "_github_workflow"
 )
 
-// NewJob makes the directories of a job below root, which must exist.
+// NewJob creates the directories of a job below root, which must exist.
 func NewJob(root string) (*Job, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -54,8 +52,7 @@ func NewJob(root string) (*Job, error) {
 	return j, os.WriteFile(filepath.Join(j.Temp, workflow, "event.json"), []byte("{}\n"), 0o644)
 }
 
-// commandFiles are the files of each step: the variable and the prefix of the file's name
-// (FileCommandManager.cs).
+// commandFiles are the files of each step: the variable and the prefix of the file's name (FileCommandManager.cs).
 var commandFiles = []struct{ env, prefix string }{
 	{"GITHUB_ENV", "set_env_"},
 	{"GITHUB_OUTPUT", "set_output_"},
@@ -70,14 +67,14 @@ type Step struct {
 	job    *Job
 	action Action
 	with   map[string]string
-	state  []Pair // what the stages saved so far
+	state  []Pair // what the stages have saved so far
 	env    map[string]string
 	paths  map[string]string // of the command files, by variable
 	script string            // path of a run: step's script; empty: it uses an action
 }
 
-// Start makes the command files and the environment of a step that uses the action with the
-// inputs. state is what an earlier stage of the same step saved.
+// Start creates the command files and the environment of a step that uses the action with the inputs. state is
+// what an earlier stage of the same step saved.
 func (j *Job) Start(action Action, with map[string]string, state []Pair) (*Step, error) {
 	if _, err := evaluateIf(action.Runs.PostIf, jobSucceeded, nil); err != nil {
 		return nil, fmt.Errorf("post-if: %w", err)
@@ -101,7 +98,7 @@ func (j *Job) Start(action Action, with map[string]string, state []Pair) (*Step,
 	return s, nil
 }
 
-// start makes what every kind of step has.
+// start creates what every kind of step has.
 func (j *Job) start() (*Step, error) {
 	s := &Step{job: j, env: map[string]string{}, paths: map[string]string{}, Log: &Log{masks: &j.Masks}}
 	for name, value := range j.Env {
@@ -134,12 +131,12 @@ func (j *Job) start() (*Step, error) {
 	return s, nil
 }
 
-// inputVariable names the variable of an input. Hyphens stay (Handler.cs).
+// inputVariable returns the name of an input's variable. Hyphens stay (Handler.cs).
 func inputVariable(name string) string {
 	return "INPUT_" + strings.ToUpper(strings.ReplaceAll(name, " ", "_"))
 }
 
-// Env is the step's environment as a process on the host would get it, sorted.
+// Env returns the step's environment as a process on the host would get it, sorted.
 func (s *Step) Env() []string {
 	var env []string
 	for name, value := range s.env {
@@ -149,10 +146,10 @@ func (s *Step) Env() []string {
 	return env
 }
 
-// Path is the host's path of one of the step's command files, GITHUB_ENV for example.
+// Path returns the host's path of one of the step's command files, GITHUB_ENV for example.
 func (s *Step) Path(env string) string { return s.paths[env] }
 
-// Args are the arguments of action.yml with this step's inputs in them.
+// Args returns the arguments of action.yml with this step's inputs substituted.
 func (s *Step) Args() ([]string, error) {
 	var args []string
 	for _, arg := range s.action.Runs.Args {
@@ -169,7 +166,7 @@ func (s *Step) Args() ([]string, error) {
 	return args, nil
 }
 
-// Result is what the runner keeps of a step.
+// Result is what the runner keeps after a step.
 type Result struct {
 	Env, Output, State []Pair
 	Path               []string
@@ -177,9 +174,8 @@ type Result struct {
 	Err                error  // a command file that does not parse: the runner then fails the step
 }
 
-// End reads the command files and carries the variables over to the job. The runner does so
-// whatever the exit status was, and applies what stands before a line that it cannot read
-// (ActionRunner.cs, FileCommandManager.cs).
+// End reads the command files and exports the variables to the job. The runner does so whatever the exit status
+// was, and applies what precedes an invalid line (ActionRunner.cs, FileCommandManager.cs).
 func (s *Step) End() (Result, error) {
 	s.Log.flush()
 	var r Result
@@ -214,7 +210,7 @@ func (s *Step) End() (Result, error) {
 		s.job.fail()
 	}
 	for _, p := range r.Env {
-		if p.Name == "NODE_OPTIONS" { // the one variable that the runner refuses
+		if p.Name == "NODE_OPTIONS" { // the one variable that the runner rejects
 			continue
 		}
 		s.job.Env[p.Name] = p.Value
@@ -222,14 +218,14 @@ func (s *Step) End() (Result, error) {
 	return r, nil
 }
 
-// fail makes the job a failed one; one that was cancelled stays so.
+// fail marks the job as failed; a canceled job stays canceled.
 func (j *Job) fail() {
 	if j.status == jobSucceeded {
 		j.status = jobFailed
 	}
 }
 
-// maxSummary is the size over which the runner uploads nothing, in bytes (CreateStepSummaryCommand).
+// maxSummary is the size in bytes above which the runner does not upload a summary (CreateStepSummaryCommand).
 const maxSummary = 1 << 20
 
 func (s *Step) summary(text string) string {

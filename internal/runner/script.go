@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// StartScript makes the command files, the environment and the script file of a run: step with shell: sh
-// (ScriptHandler.cs). Such a step has no inputs, and its HOME is not set by the runner. What earlier steps
-// put into GITHUB_PATH is not before its PATH, which is left out here.
+// StartScript creates the command files, the environment and the script file of a run: step with shell: sh
+// (ScriptHandler.cs). Such a step has no inputs, and the runner does not set its HOME. Prepending the entries of
+// GITHUB_PATH to its PATH is not implemented.
 func (j *Job) StartScript(script string) (*Step, error) {
 	s, err := j.start()
 	if err != nil {
@@ -23,9 +23,9 @@ func (j *Job) StartScript(script string) (*Step, error) {
 	return s, os.WriteFile(s.script, []byte(script), 0o644)
 }
 
-// RunScript runs a step of StartScript, in the job's container where there is one and else on the host, and is Run
-// in all else. environ is what the runner itself has and a process on the host inherits under the step's
-// own variables, PATH and HOME above all; into the container nothing of it goes.
+// RunScript runs a step of StartScript, in the job's container if there is one and otherwise on the host;
+// otherwise it behaves like Run. environ is the runner's own environment, PATH and HOME above all. A process on
+// the host inherits it, overridden by the step's variables; a container gets none of it.
 func (s *Step) RunScript(ctx context.Context, environ []string) (status int, stderr string, err error) {
 	command := exec.CommandContext(ctx, "sh", "-e", s.script)
 	command.Env = slices.Concat(environ, s.Env())
@@ -43,18 +43,19 @@ func (s *Step) RunScript(ctx context.Context, environ []string) (status int, std
 	return status, stderr, err
 }
 
-// JobContainer is the container: of a job, which runs all along and in which its run: steps are executed. Its image
-// has sh and tail.
+// JobContainer is the container: of a job. It runs for the whole job, and the run: steps are executed in it. Its
+// image has sh and tail.
 type JobContainer struct {
-	Image   string   // name or id of an image that the engine has
+	Image   string   // name or id of an image that exists on the engine
 	Name    string   // of the container, unique on the engine
-	Label   string   // by which the runner finds containers that were left behind
-	Options []string // of docker create, as container.options has them
-	Environ []string // of the docker CLI, under what goes into the container: where its engine is, for example
+	Label   string   // used to find containers that were left behind
+	Options []string // of docker create, as in container.options
+	Environ []string // of the docker CLI, overridden by the container's variables: where its engine is, for example
 }
 
-// jobMounts are in the order in which ContainerOperationProvider.cs adds them, but for the tools, the actions
-// and the runner's externals, which there are none of, and the engine's socket, for the reason that mounts has.
+// jobMounts returns the mounts in the order in which ContainerOperationProvider.cs adds them. It omits the tools,
+// the actions and the runner's externals, which do not exist here, and the engine's socket, for the same reason as
+// mounts.
 func (j *Job) jobMounts() []mount {
 	return []mount{
 		{filepath.Dir(j.Temp), "/__w"},
@@ -64,7 +65,7 @@ func (j *Job) jobMounts() []mount {
 	}
 }
 
-// dockerCreate gives the arguments of the docker CLI that make the job's container (DockerCommandManager.cs).
+// dockerCreate returns the arguments of the docker CLI that create the job's container (DockerCommandManager.cs).
 func (j *Job) dockerCreate(c JobContainer) []string {
 	mounts := j.jobMounts()
 	args := []string{"create", "--name", c.Name, "--label", c.Label, "--workdir", translate(mounts, j.Workspace)}
@@ -76,8 +77,8 @@ func (j *Job) dockerCreate(c JobContainer) []string {
 	return append(args, "--entrypoint", "tail", c.Image, "-f", "/dev/null")
 }
 
-// dockerExec gives the arguments of the docker CLI that execute the script in the job's container, and the
-// environment that it needs for that, as DockerRun does for a container of its own (StepHost.cs).
+// dockerExec returns the arguments of the docker CLI that execute the script in the job's container, and the
+// environment variables that the CLI needs, as DockerRun does for a step's container (StepHost.cs).
 func (s *Step) dockerExec(c JobContainer) (args, env []string) {
 	mounts := s.job.jobMounts()
 	args = []string{"exec", "-i", "--workdir", translate(mounts, s.job.Workspace)}
@@ -89,7 +90,7 @@ func (s *Step) dockerExec(c JobContainer) (args, env []string) {
 	return append(args, c.Name, "sh", "-e", translate(mounts, s.script)), env
 }
 
-// StartContainer makes and starts the job's container. Finish removes it, also where starting it failed.
+// StartContainer creates and starts the job's container. Finish removes it, even if starting it failed.
 func (j *Job) StartContainer(ctx context.Context, c JobContainer) error {
 	j.container = &c
 	for _, args := range [][]string{j.dockerCreate(c), {"start", c.Name}} {
