@@ -93,8 +93,8 @@ func demo(ctx context.Context, p printer, action string) error {
 	}
 	defer s.close()
 
-	p.say("GitHub's OIDC issuer and AWS STS run on this machine, with the accounts, roles and policies of examples/lab. " +
-		"The action is the real one, in its own process and in the environment that GitHub's runner sets.")
+	p.say("GitHub's OIDC issuer and AWS STS run on this machine, with the accounts, roles and policies " +
+		"of examples/lab. The action is the real one, in its own process and in the environment that GitHub's runner sets.")
 	if !p.full {
 		p.say("This is the short form. --full prints everything.")
 	}
@@ -112,7 +112,8 @@ func demo(ctx context.Context, p printer, action string) error {
 	p.point("Only the spoke's credentials were exported, and they are masked.")
 	p.point(fmt.Sprintf("None of the %d secrets that were issued is in a log or a job summary.", len(s.Secrets())))
 	issuer, sts := s.Counts()["issuer"], s.Counts()["sts"]
-	p.say(fmt.Sprintf("%d requests to GitHub and %d to AWS, in %.1f s.", issuer.Requests, sts.Requests, time.Since(start).Seconds()))
+	p.say(fmt.Sprintf("%d requests to GitHub and %d to AWS, in %.1f s.",
+		issuer.Requests, sts.Requests, time.Since(start).Seconds()))
 	return nil
 }
 
@@ -143,7 +144,8 @@ func (s *stage) play(ctx context.Context, p printer, scene scene) error {
 }
 
 // show shows how a step with these inputs ended, and checks it. There were before events when it started.
-func (s *stage) show(ctx context.Context, p printer, scene scene, with map[string]string, got outcome, before int) error {
+func (s *stage) show(ctx context.Context, p printer, scene scene, with map[string]string, got outcome,
+	before int) error {
 	log := got.log.Shown()
 	if p.full {
 		p.part("log", log)
@@ -237,7 +239,9 @@ func (s *stage) identity(ctx context.Context, got outcome, role string) (string,
 		BaseEndpoint: aws.String(s.servers.STSURL),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{
-				AccessKeyID: env["AWS_ACCESS_KEY_ID"], SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"], SessionToken: env["AWS_SESSION_TOKEN"],
+				AccessKeyID:     env["AWS_ACCESS_KEY_ID"],
+				SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"],
+				SessionToken:    env["AWS_SESSION_TOKEN"],
 			}, nil
 		}),
 	})
@@ -271,35 +275,4 @@ func yaml(with map[string]string) string {
 		fmt.Fprintf(&b, "    %s: %s\n", name, with[name])
 	}
 	return b.String()
-}
-
-// trail returns CloudTrail's records, one per call: a call across accounts is recorded in both, under one shared event ID.
-func trail(events []lab.Event) string {
-	var lines []string
-	seen := map[string]bool{}
-	for _, e := range events {
-		if e.SharedEventID != "" && seen[e.SharedEventID] {
-			continue
-		}
-		seen[e.SharedEventID] = true
-		who := e.UserIdentity.ARN
-		if who == "" {
-			who = e.UserIdentity.UserName
-		}
-		lines = append(lines, fmt.Sprintf("%s %s by %s", e.EventTime, e.EventName, who))
-		if role, ok := e.RequestParameters["roleArn"]; ok {
-			lines = append(lines, fmt.Sprintf("    role  %v", role))
-		}
-		if tags, ok := e.RequestParameters["tags"].([]map[string]string); ok {
-			var pairs []string
-			for _, tag := range tags {
-				pairs = append(pairs, tag["key"]+"="+tag["value"])
-			}
-			lines = append(lines, "    tags  "+strings.Join(pairs, ", "))
-		}
-		if e.ErrorCode != "" {
-			lines = append(lines, fmt.Sprintf("    %s: %s", e.ErrorCode, e.ErrorMessage))
-		}
-	}
-	return strings.Join(lines, "\n")
 }

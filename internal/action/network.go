@@ -2,14 +2,10 @@ package action
 
 import (
 	"crypto/x509"
-	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/plain"
 	"github.com/org/hubspoke-chain/internal/transport"
 )
@@ -61,7 +57,7 @@ func (r *reader) roots(in *inputs) *x509.CertPool {
 	if !strings.Contains(value, "-----BEGIN ") {
 		shown = plain.Quote(value)
 		var err error
-		if text, err = readCABundle(value); err != nil {
+		if text, err = transport.ReadBundle(value); err != nil {
 			r.problem("ca-bundle", "%s: %s (a PEM text, or the path of one below the workspace or the runner's temp directory)", shown, err)
 			return nil
 		}
@@ -73,22 +69,6 @@ func (r *reader) roots(in *inputs) *x509.CertPool {
 	}
 	in.caBundle = string(text)
 	return roots
-}
-
-func readCABundle(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("there is no such file in this container")
-	}
-	if !info.Mode().IsRegular() || info.Size() > hop.MaxCABundle {
-		return nil, fmt.Errorf("it is not a regular file of at most %d bytes", hop.MaxCABundle)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("it cannot be read")
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, hop.MaxCABundle))
 }
 
 // proxyPasswords returns the password in the forms in which it can appear: as the proxy receives it, as it was written,

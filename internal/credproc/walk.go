@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 
 	"github.com/org/hubspoke-chain/internal/diagnose"
@@ -120,25 +119,13 @@ func networkOf(planPath string, plan hop.Plan, getenv func(string) string) (tran
 		}
 	}
 	if plan.CABundle != "" {
-		if roots, err = readRoots(filepath.Join(filepath.Dir(planPath), plan.CABundle)); err != nil {
-			return transport.Network{}, fmt.Errorf("caBundle: %w", err)
+		text, err := transport.ReadBundle(filepath.Join(filepath.Dir(planPath), plan.CABundle))
+		if err == nil {
+			roots, err = transport.ParseRoots(text)
+		}
+		if err != nil {
+			return transport.Network{}, fmt.Errorf("caBundle: %s: %w", plain.Quote(plan.CABundle), err)
 		}
 	}
 	return transport.NewNetwork(proxy, noProxy, roots), nil
-}
-
-// readRoots reads the certificates that the action has written next to the plan.
-func readRoots(path string) (*x509.CertPool, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > hop.MaxCABundle {
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", plain.Quote(path), hop.MaxCABundle)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return transport.ParseRoots(text)
 }

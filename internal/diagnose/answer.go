@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/org/hubspoke-chain/internal/hop"
+	"github.com/org/hubspoke-chain/internal/pattern"
 	"github.com/org/hubspoke-chain/internal/transport"
 )
 
@@ -70,7 +69,7 @@ func (e explainer) outage() Explanation {
 }
 
 // accountInMessage is how RegionDisabledException names the account.
-var accountInMessage = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`account: ?([0-9]{12})`) })
+var accountInMessage = pattern.Lazy(`account: ?([0-9]{12})`)
 
 // refusedRequest explains the errors about the request itself rather than about permissions.
 func (e explainer) refusedRequest() Explanation {

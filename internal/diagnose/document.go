@@ -1,16 +1,15 @@
 package diagnose
 
 import (
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/org/hubspoke-chain/internal/chain"
 	"github.com/org/hubspoke-chain/internal/generate"
 	"github.com/org/hubspoke-chain/internal/idtoken"
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
-// subject is a subject of GitHub's standard forms, taken apart.
+// subject is a parsed subject of GitHub's standard forms.
 type subject struct {
 	repository generate.Repository
 	context    string // environment, pull_request or ref
@@ -18,11 +17,9 @@ type subject struct {
 }
 
 // standardSubject is compiled when it is first used: most hops need no explanation.
-var standardSubject = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
-})
+var standardSubject = pattern.Lazy(`^repo:([^:]+):(environment:[^:]+|pull_request|ref:[^:]+)$`)
 
-// subject reads the token's; false when the subject is customized or there is no token.
+// subject parses the token's subject; false when it is customized or there is no token.
 func (e explainer) subject() (subject, bool) {
 	m := standardSubject().FindStringSubmatch(e.claims.Subject)
 	if m == nil || e.claims.SubjectForm() == idtoken.Customized {
@@ -36,7 +33,7 @@ func (e explainer) subject() (subject, bool) {
 	return subject{repository, kind, strings.ReplaceAll(value, "%3A", ":")}, true // as GitHub escapes a colon
 }
 
-// issuer is the token's as IAM names it, without https://; github.com's when there is no token.
+// issuer returns the token's issuer as IAM names it, without https://; github.com's when there is no token.
 func (e explainer) issuer() string {
 	if issuer, found := strings.CutPrefix(e.claims.Issuer, "https://"); found {
 		return issuer
@@ -44,12 +41,12 @@ func (e explainer) issuer() string {
 	return generate.Issuer{}.String()
 }
 
-// provider is the ARN of the issuer's OIDC provider in the hub's account.
+// provider returns the ARN of the issuer's OIDC provider in the hub's account.
 func (e explainer) provider() string {
 	return "arn:" + e.plan.Hub.Partition + ":iam::" + e.plan.Hub.AccountID + ":oidc-provider/" + e.issuer()
 }
 
-// githubIssuer tells which of GitHub's issuers the token is from; false for any other.
+// githubIssuer returns which of GitHub's issuers issued the token; false for any other.
 func (e explainer) githubIssuer() (generate.Issuer, bool) {
 	host, path, _ := strings.Cut(e.issuer(), "/")
 	residency, found := strings.CutPrefix(host, "token.actions.")
@@ -63,8 +60,8 @@ func (e explainer) githubIssuer() (generate.Issuer, bool) {
 	return issuer, issuer.String() == e.issuer()
 }
 
-// hubTrust is a trust policy of the hub that lets in exactly this job's subject. It is empty for a subject
-// that no policy of ours is made of, a customized one for example.
+// hubTrust returns a trust policy of the hub that allows exactly this job's subject. It is empty for a subject that
+// generate does not support, a customized one for example.
 func (e explainer) hubTrust() Snippet {
 	s, standard := e.subject()
 	issuer, known := e.githubIssuer()
@@ -84,18 +81,18 @@ func (e explainer) hubTrust() Snippet {
 	return document("trust policy of "+quoted(e.plan.Hub.String()), trust.Document)
 }
 
-// hubPermissions is a permission policy of the hub for this spoke.
+// hubPermissions returns a permission policy of the hub for this spoke.
 func (e explainer) hubPermissions() Snippet {
 	permissions := generate.HubPermissions{Spokes: []string{e.spoke.String()}}
 	return document("permission policy of "+quoted(e.plan.Hub.String()), permissions.Document)
 }
 
-// spokeTrust is a trust policy of the spoke that lets the hub in.
+// spokeTrust returns a trust policy of the spoke that allows the hub.
 func (e explainer) spokeTrust() Snippet {
 	return document("trust policy of "+quoted(e.spoke.String()), generate.SpokeTrust{HubRole: e.plan.Hub.String()}.Document)
 }
 
-// document is empty for values that IAM would not take: then there is nothing to paste.
+// document returns an empty snippet for values that IAM would not accept: then there is nothing to paste.
 func document(where string, make func() ([]byte, error)) Snippet {
 	text, err := make()
 	if err != nil {
@@ -104,13 +101,13 @@ func document(where string, make func() ([]byte, error)) Snippet {
 	return Snippet{Language: "json", Where: where, Text: strings.TrimSuffix(string(text), "\n")}
 }
 
-// getRole reads a role as AWS has it.
+// getRole returns the command that reads a role.
 func getRole(name string) string { return "aws iam get-role --role-name " + shell(name) }
 
-// commandWidth is where a long command goes on in another line, in bytes.
+// commandWidth is where a long command continues in the next line, in bytes.
 const commandWidth = 100
 
-// command writes a command, as many words a line as there is room for.
+// command returns the lines of a command, each with as many words as fit.
 func command(start []string, words []string) []string {
 	lines := start
 	for _, word := range words {
@@ -127,7 +124,7 @@ func command(start []string, words []string) []string {
 
 func credentialsOf(accountID string) string { return "# with credentials of account " + accountID }
 
-// simulateHub asks what the hub's trust policy, as AWS has it, says to this token.
+// simulateHub returns the command that evaluates the deployed trust policy of the hub for this token.
 func (e explainer) simulateHub() []string {
 	words := []string{"| hubspoke-chain simulate --hub-trust - --hub-role-to-assume " + shell(e.plan.Hub.String())}
 	words = append(words, e.subjectFlags()...)
@@ -141,7 +138,7 @@ func (e explainer) simulateHub() []string {
 	return command([]string{credentialsOf(e.plan.Hub.AccountID), getRole(e.plan.Hub.Name)}, words)
 }
 
-// subjectFlags are the token's claims that stay condition keys all along the chain.
+// subjectFlags returns the token's claims that are condition keys of every call of the chain.
 func (e explainer) subjectFlags() []string {
 	flags := []string{"--subject " + shell(e.claims.Subject)}
 	if len(e.claims.Audience) > 0 {
@@ -153,8 +150,8 @@ func (e explainer) subjectFlags() []string {
 	return flags
 }
 
-// simulateSpoke asks what the spoke's trust policy, as AWS has it, says to the hub's session. For the hub's
-// own side it takes permissions that allow the hop, so that a refusal is the spoke's.
+// simulateSpoke returns the command that evaluates the deployed trust policy of the spoke for the hub's session. For the
+// hub it uses permissions that allow the call, so that a denial is the spoke's.
 func (e explainer) simulateSpoke() []string {
 	start := []string{credentialsOf(e.spoke.AccountID) + "; if it says allowed, the permissions of the hub role are at fault"}
 	spoke := "--role-to-assume " + shell(e.spoke.String())

@@ -33,7 +33,7 @@ func (e explainer) hubRefused() Explanation {
 	}
 }
 
-// subjectEvidence shows the subject, the evidence in every refusal at the hub.
+// subjectEvidence returns the subject, the evidence in every denial at the hub.
 func (e explainer) subjectEvidence() string {
 	return fmt.Sprintf("the token's subject is %s (%s form)", quoted(e.claims.Subject), e.claims.SubjectForm())
 }
@@ -107,7 +107,7 @@ func (e explainer) otherForm() weighed {
 	}}
 }
 
-// withIDs is the repository as an immutable subject would have it.
+// withIDs returns the repository as in an immutable subject.
 func (e explainer) withIDs(r generate.Repository) string {
 	owner, id := e.claims.Get("repository_owner_id"), e.claims.Get("repository_id")
 	if owner == "" || id == "" {
@@ -116,7 +116,7 @@ func (e explainer) withIDs(r generate.Repository) string {
 	return r.Owner + "@" + owner + "/" + r.Name + "@" + id
 }
 
-// otherSpelling is a condition that looks like the subject and is not.
+// otherSpelling is a condition that only resembles the subject.
 func (e explainer) otherSpelling() weighed {
 	capitals := e.claims.Subject != strings.ToLower(e.claims.Subject)
 	c := Cause{

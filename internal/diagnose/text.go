@@ -16,10 +16,10 @@ const (
 	maxValue   = 300  // of one value; a branch name of 10,000 characters would bury the rest
 )
 
-// printable gives s on one line, of what is at most limit bytes of it, with what does not print spelled out.
+// printable returns at most limit bytes of s on one line, with characters that do not print escaped.
 func printable(s string, limit int) string { return plain.Visible(plain.Shorten(s, limit)) }
 
-// quoted gives a value between double quotes, those within it escaped, so that it is seen where it ends.
+// quoted returns a value between double quotes, with quotes in it escaped, so that its end is visible.
 func quoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable(s, maxValue)) + `"`
 }
@@ -32,8 +32,8 @@ func quotedList(values []string) string {
 	return strings.Join(q, ", ")
 }
 
-// shell gives a value as one word of a shell's command line. What does not print, or would be spelled out
-// where the line is shown, takes the $'...' of bash and zsh; everything else single quotes.
+// shell returns a value as one word of a shell's command line: in the $'...' of bash and zsh if it has characters that
+// do not print or would be escaped where the line is shown, else in single quotes.
 func shell(s string) string {
 	odd := func(c rune) bool { return !unicode.IsPrint(c) }
 	switch {

@@ -189,10 +189,10 @@ func TestProxy(t *testing.T) {
 		t.Errorf("with a password: status %d\n%s", status, log)
 	}
 	for name, c := range map[string]struct{ proxy, says string }{
-		"without the password":    {"http://" + closed, "does not let the step through to GitHub's token endpoint"},
-		"with a wrong password":   {"http://user:hunter3@" + closed, "does not let the step through to GitHub's token endpoint"},
-		"at a port of no proxy":   {"http://127.0.0.1:1", "does not let the step through to GitHub's token endpoint"},
-		"a proxy that refuses it": {"http://" + first(tinyproxy(t, "ConnectPort 563")), "does not let the step through to GitHub's token endpoint"},
+		"without the password":    {"http://" + closed, "does not connect the step to GitHub's token endpoint"},
+		"with a wrong password":   {"http://user:hunter3@" + closed, "does not connect the step to GitHub's token endpoint"},
+		"at a port of no proxy":   {"http://127.0.0.1:1", "does not connect the step to GitHub's token endpoint"},
+		"a proxy that refuses it": {"http://" + first(tinyproxy(t, "ConnectPort 563")), "does not connect the step to GitHub's token endpoint"},
 	} {
 		status, log := s.step(t, map[string]string{"http-proxy": c.proxy, "retry-max-attempts": "1"})
 		if status != 1 || !strings.Contains(log, c.says) || strings.Contains(log, "hunter3") {
@@ -223,7 +223,7 @@ func TestProxyDies(t *testing.T) {
 		kill()
 	}()
 	status, log := s.step(t, map[string]string{"http-proxy": "http://" + proxy, "retry-max-attempts": "2"})
-	want := fmt.Sprintf("the proxy %q does not let the step through to AWS STS", proxy)
+	want := fmt.Sprintf("the proxy %q does not connect the step to AWS STS", proxy)
 	if status != 1 || !strings.Contains(log, "  retry    ") || !strings.Contains(log, want) || s.job.Env["AWS_ACCESS_KEY_ID"] != "" {
 		t.Errorf("status %d\n%s", status, log)
 	}

@@ -114,7 +114,7 @@ func (c hopCase) audience() string {
 	return "sts.amazonaws.com"
 }
 
-// allowed asks for every action that the call takes.
+// allowed reports whether the policies allow every action of the call.
 func (c hopCase) allowed(h hop, actions ...string) bool {
 	ctx := policy.Context{}
 	for key, value := range h.keys {
@@ -137,7 +137,7 @@ func (c hopCase) allowed(h hop, actions ...string) bool {
 	return true
 }
 
-// permits asks the hub's permission policy alone.
+// permits reports whether the hub's permission policy, evaluated alone, allows the spoke.
 func (c hopCase) permits(spoke string, roleTags map[string]string) bool {
 	ctx := policy.Context{}
 	for key, value := range roleTags {
@@ -146,7 +146,7 @@ func (c hopCase) permits(spoke string, roleTags map[string]string) bool {
 	return c.identity.Decide(policy.Identity, policy.Request{Action: "sts:AssumeRole", Resource: spoke, Context: ctx}).Effect == policy.Allow
 }
 
-// TestConstructedHop: constructed permissions and a constructed spoke's trust allow their hop and none beside.
+// TestConstructedHop checks that generated permissions and a generated spoke trust allow their hop and no other.
 func TestConstructedHop(t *testing.T) {
 	t.Parallel()
 	for number := range uint64(500) {
@@ -191,7 +191,7 @@ func TestConstructedHop(t *testing.T) {
 	}
 }
 
-// tryPermissions asks for roles that are nearly a spoke.
+// tryPermissions evaluates roles that are nearly a spoke.
 func (c hopCase) tryPermissions(t *testing.T, number uint64) {
 	t.Helper()
 	tags := c.hop().roleTags
@@ -261,34 +261,34 @@ func mutateARN(arn string) []mutation {
 	return all
 }
 
-// TestConstructedLintsClean: to what one tool of this project writes, another has nothing to say, but for
-// what was asked for by name: an audience of one's own or of another partition, subjects without ids,
-// hops without tags or source identity, and so much of it that the document is nearly full.
+// TestConstructedLintsClean checks that lint reports nothing about a generated document, except what was requested: a
+// custom audience or that of another partition, subjects without IDs, hops without tags or source identity, and a
+// document that is nearly full.
 func TestConstructedLintsClean(t *testing.T) {
 	t.Parallel()
-	clean := func(number uint64, text []byte, err error, kind lint.Kind, asked map[string]bool) {
+	clean := func(number uint64, text []byte, err error, kind lint.Kind, expected map[string]bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range lint.Lint(kind, lint.File{Name: "policy.json", Data: text}) {
-			if f.Severity == lint.Error || !asked[f.Rule] {
+			if f.Severity == lint.Error || !expected[f.Rule] {
 				t.Fatalf("policy %d: %s: %s in\n%s", number, f.Rule, f.Message, text)
 			}
 		}
 	}
-	asked := func(audience string, legacy bool) map[string]bool {
+	expected := func(audience string, legacy bool) map[string]bool {
 		return map[string]bool{
 			"size-limit": true, "audience-unknown": audience != "", "partition-mismatch": audience == "sts.amazonaws.com", "subject-legacy-only": legacy,
 		}
 	}
 	for number := uint64(0); number < policies; number += 8 {
 		c := newHubCase(t, number)
-		clean(number, c.text, nil, lint.Trust, asked(c.hub.Audience, c.hub.Form == generate.Legacy))
+		clean(number, c.text, nil, lint.Trust, expected(c.hub.Audience, c.hub.Form == generate.Legacy))
 	}
 	for number := range uint64(250) {
 		c := newHopCase(t, number)
 		legacy := len(c.trust.Subjects) > 0 && !strings.Contains(c.trust.Subjects[0], "@")
-		rules := asked(c.trust.Audience, legacy)
+		rules := expected(c.trust.Audience, legacy)
 		rules["tagsession-missing"], rules["setsourceidentity-missing"] = c.trust.SkipTags, c.trust.SkipSourceIdentity
 		text, err := c.permissions.Document()
 		clean(number, text, err, lint.Permissions, rules)

@@ -25,7 +25,8 @@ func (p HubPermissions) Document() ([]byte, error) {
 	if problems := p.check(); problems != nil {
 		return nil, problems
 	}
-	s := statement{SID: "HopToTheSpokes", Effect: policy.Allow, Action: oneOrMore(actions(p.SkipTags, p.SkipSourceIdentity))}
+	s := statement{SID: "HopToTheSpokes", Effect: policy.Allow}
+	s.Action = oneOrMore(actions(p.SkipTags, p.SkipSourceIdentity))
 	var what string
 	var resources []string
 	if len(p.Tags) > 0 {
@@ -102,7 +103,8 @@ func (h HubPermissions) check() Problems {
 		p.account("account-id", id)
 	}
 	if h.Path != "" && !pathPattern().MatchString(h.Path) {
-		p.add("role-path", "%q is not the path of a role, which begins and ends with / and has up to 512 printable characters", h.Path)
+		p.add("role-path", "%q is not the path of a role, which begins and ends with / and has "+
+			"up to 512 printable characters", h.Path)
 	}
 	return p
 }

@@ -19,7 +19,7 @@ type HubTrust struct {
 	Repositories []Repository
 	Form         SubjectForm // if empty, Immutable, but Legacy for GitHub Enterprise Server, which has no other
 	Environments []string    // 1 to 255 characters each; jobs that use one of them
-	Refs         []string    // refs/heads/... or refs/tags/...; jobs without an environment, except for pull_request events
+	Refs         []string    // refs/heads/... or refs/tags/...; jobs without an environment, except pull_request events
 	PullRequest  bool        // jobs of pull_request events without an environment, from any branch
 	Claims       []Claim     // further claims to require
 }
@@ -142,7 +142,8 @@ func (h HubTrust) checkForm(p *Problems) {
 	case form != Legacy:
 		for _, r := range h.Repositories {
 			if r.OwnerID == "" || r.ID == "" {
-				p.add("form", "%s requires repository-owner-id and repository-id of %s: run gh api repos/%s --jq '.owner.id, .id'; "+
+				p.add("form", "%s requires repository-owner-id and repository-id of %s: "+
+					"run gh api repos/%s --jq '.owner.id, .id'; "+
 					"or choose legacy, which also allows whoever takes over the name later", form, r, r)
 			}
 		}

@@ -14,7 +14,7 @@ type mutation struct{ how, text string }
 var subjectParts = regexp.MustCompile(`^repo:([^@/]+)(?:@(\d+))?/([^@/]+?)(?:@(\d+))?:([a-z_]+)(?::(.*))?$`)
 
 // mutateSubject gives what a token of someone else, or of another job, could have for a subject, and what
-// it could not have but might be mistaken for it. Some of it may be another subject that is let in: the
+// it could not have but might be mistaken for it. Some of it may be another subject that is allowed: the
 // caller knows which are.
 func mutateSubject(t *testing.T, r *rand.Rand, subject string) []mutation {
 	t.Helper()

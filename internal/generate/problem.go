@@ -102,7 +102,8 @@ func (p *Problems) issuer(i Issuer) {
 	case !hostPattern().MatchString(i.GHES):
 		p.add("ghes", "%q is not a host name in lowercase, without https:// and port", i.GHES)
 	case cloudPattern().MatchString(i.GHES):
-		p.add("ghes", "%q is not a GitHub Enterprise Server: for github.com, omit the flag; for SUBDOMAIN.ghe.com, use ghe-com", i.GHES)
+		p.add("ghes", "%q is not a GitHub Enterprise Server: "+
+			"for github.com, omit the flag; for SUBDOMAIN.ghe.com, use ghe-com", i.GHES)
 	}
 }
 
@@ -130,7 +131,8 @@ func (p *Problems) repository(r Repository) {
 	}
 	// GitHub's first immutable form, withdrawn in June 2026, had a hyphen where there is an @ now.
 	if r.OwnerID != "" && strings.HasSuffix(r.Owner, "-"+r.OwnerID) || r.ID != "" && strings.HasSuffix(r.Name, "-"+r.ID) {
-		p.add("repository", "%q contains its ID: GitHub withdrew that form of subjects; write OWNER/REPO and give the IDs separately", written)
+		p.add("repository", "%q contains its ID: "+
+			"GitHub withdrew that form of subjects; write OWNER/REPO and give the IDs separately", written)
 	}
 }
 
@@ -196,7 +198,8 @@ func (p *Problems) tags(field string, tags []chain.Tag) {
 		folded := strings.ToLower(t.Key)
 		switch other := spelling[folded]; {
 		case key < 1 || key > 128 || value > 256 || !tagPattern().MatchString(t.Key) || !tagPattern().MatchString(t.Value):
-			p.add(field, "%q is not KEY=VALUE with a key of 1 to 128 and a value of up to 256 letters, digits, spaces and _.:/=+-@", written)
+			p.add(field, "%q is not KEY=VALUE with a key of 1 to 128 and a value of up to 256 "+
+				"letters, digits, spaces and _.:/=+-@", written)
 		case strings.HasPrefix(folded, "aws:") || strings.HasPrefix(strings.ToLower(t.Value), "aws:"):
 			p.add(field, "%q begins with aws:, which AWS reserves", written)
 		case other != "" && other != t.Key:

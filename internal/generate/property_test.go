@@ -215,7 +215,7 @@ func (c hubCase) admits(r policy.Request) bool {
 	return c.document.Decide(policy.Trust, r).Effect == policy.Allow
 }
 
-// TestConstructedHub: a constructed trust policy lets in the jobs that it was made for and no others.
+// TestConstructedHub checks that a generated trust policy allows the jobs it was generated for and no others.
 func TestConstructedHub(t *testing.T) {
 	t.Parallel()
 	for shard := range uint64(shards) {
@@ -237,7 +237,7 @@ func TestConstructedHub(t *testing.T) {
 	}
 }
 
-// try asks for the hub with a subject that is to be let in, and with what must not be taken for it.
+// try evaluates a subject that must be allowed, and mutations of it that must not.
 func (c hubCase) try(t *testing.T, number uint64, r *rand.Rand, subject string) {
 	t.Helper()
 	if !c.admits(c.web(subject)) {
@@ -351,7 +351,7 @@ func TestConstructedHubInLab(t *testing.T) {
 	}
 }
 
-// assume asks the lab's STS for the hub with a token of the job, and gives the status of the answer.
+// assume assumes the hub at the lab's STS with a token of the job. It returns the status of the response.
 func (c hubCase) assume(t *testing.T, l *lab.Lab, job lab.Job, audience string) int {
 	t.Helper()
 	signed, err := l.Mint(job, audience)

@@ -112,5 +112,6 @@ func (p *Problems) subject(subject string) {
 			return
 		}
 	}
-	p.add("pin-subject", "%q is not the subject of a token, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:...", subject)
+	p.add("pin-subject", "%q is not the subject of a token, repo:OWNER/REPO:... or repo:OWNER@OWNER-ID/REPO@REPO-ID:...",
+		subject)
 }

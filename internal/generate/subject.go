@@ -59,7 +59,8 @@ func ParseRepository(s string) (Repository, error) {
 	if m == nil || m[3] == "." || m[3] == ".." || (m[2] == "") != (m[4] == "") {
 		return Repository{}, fmt.Errorf("%q is not OWNER/REPO or OWNER@OWNER-ID/REPO@REPO-ID", s)
 	}
-	return Repository{Owner: m[1], Name: m[3], OwnerID: strings.TrimPrefix(m[2], "@"), ID: strings.TrimPrefix(m[4], "@")}, nil
+	r := Repository{Owner: m[1], Name: m[3], OwnerID: strings.TrimPrefix(m[2], "@"), ID: strings.TrimPrefix(m[4], "@")}
+	return r, nil
 }
 
 // String returns the repository as ParseRepository parses it, with the IDs if both are set.

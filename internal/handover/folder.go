@@ -12,11 +12,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 
+	"github.com/org/hubspoke-chain/internal/pattern"
 	"github.com/org/hubspoke-chain/internal/profile"
 )
 
@@ -40,7 +39,7 @@ type Folder struct {
 const prefix = "hubspoke-chain-"
 
 // folderName is compiled when it is first used: few steps need it.
-var folderName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + prefix + `[a-z2-7]{26}$`) })
+var folderName = pattern.Lazy(`^` + prefix + `[a-z2-7]{26}$`)
 
 // home is the home of containers in the runner's temp directory (actions/runner, ContainerActionHandler.cs).
 const home = "_github_home"

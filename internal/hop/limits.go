@@ -24,7 +24,6 @@ const (
 	MaxSpokes            = 500       // of one plan; a choice of this project
 	MaxAttempts          = 20        // of one call; a choice of this project
 	MaxTimeout           = time.Hour // of a whole hop: one that takes longer than its session is of no use
-	MaxCABundle          = 1 << 20   // bytes; the certificate authorities of a whole system have some 200 KiB
 	maxNoProxy           = 4096      // bytes
 	maxConcurrent        = 50        // calls at a time, each on a connection of its own
 	maxThrottleDoublings = 4         // doublings of the wait after throttling: up to 16 s, and a random part of as much

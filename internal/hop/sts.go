@@ -88,7 +88,7 @@ func (c *client) token(ctx context.Context) (Secret, *Error) {
 }
 
 func (c *client) requestToken(ctx context.Context) (string, error) {
-	c.hooking.Lock() // the second request may run beside calls for other batches
+	c.hooking.Lock() // the second request may run while other batches are called
 	defer c.hooking.Unlock()
 	return c.hooks.Token(ctx, c.plan.Audience)
 }
@@ -228,9 +228,8 @@ func splitDroppable(tags []Tag) (kept []Tag, dropped []string) {
 	return kept, dropped
 }
 
-// session checks an answer and masks the credentials in it. What is not checked here goes into
-// files that the runner parses, so an answer of the wrong form is refused, and the account and the
-// role are compared with what was asked for.
+// session validates a response and masks its credentials. They go into files that the runner parses, so a response of
+// another form is an error, and the account and the role are compared with the request.
 func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *types.Credentials) (Session, error) {
 	if user == nil || credentials == nil || credentials.Expiration == nil {
 		return Session{}, wrongResponse("the response lacks the role's session or its credentials")
@@ -254,7 +253,7 @@ func (c *client) session(role ARN, user *types.AssumedRoleUser, credentials *typ
 	}}, nil
 }
 
-// mask hides values in the log, and keeps them to take them out of error texts.
+// mask hides values in the log, and keeps them for redact.
 func (c *client) mask(values ...string) {
 	c.hooking.Lock()
 	defer c.hooking.Unlock()
@@ -268,8 +267,8 @@ func (c *client) mask(values ...string) {
 	}
 }
 
-// redact takes the hop's own secrets out of what answered: an answer may echo the request, and once a
-// text is cut, the runner's mask no longer knows the part of a secret that is left.
+// redact removes the hop's own secrets from a text of the response, which may echo the request: once the text is cut,
+// the runner's mask does not match the rest of a secret.
 func (c *client) redact(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

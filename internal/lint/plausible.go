@@ -1,22 +1,17 @@
 package lint
 
 import (
-	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/org/hubspoke-chain/internal/pattern"
 )
 
 var (
-	ownerName  = lazily(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$`)
-	repoName   = lazily(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
-	refName    = lazily(`^refs/(heads|tags)/[A-Za-z0-9_@%+=-]+([./][A-Za-z0-9_@%+=-]+)*$`)
-	claimValue = lazily(`^[A-Za-z0-9_./@ %+=-]+$`)
+	ownerName  = pattern.Lazy(`^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$`)
+	repoName   = pattern.Lazy(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	refName    = pattern.Lazy(`^refs/(heads|tags)/[A-Za-z0-9_@%+=-]+([./][A-Za-z0-9_@%+=-]+)*$`)
+	claimValue = pattern.Lazy(`^[A-Za-z0-9_./@ %+=-]+$`)
 )
-
-// lazily compiles an expression when it is first used: the action contains this package and never lints.
-func lazily(expression string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
-}
 
 // plausible reports whether GitHub would issue the names and IDs of a subject today. It is stricter than GitHub,
 // because the subject is shown as one that an outsider can have.

@@ -100,7 +100,7 @@ func agree(t *testing.T, l *lab.Lab, url string, g generator, files fstest.MapFS
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := asked(t, url, token, in, s)
+	got := walk(t, url, token, in, s)
 	want := "allowed"
 	for _, c := range simulated.Calls {
 		for _, a := range c.Actions {
@@ -115,8 +115,8 @@ func agree(t *testing.T, l *lab.Lab, url string, g generator, files fstest.MapFS
 	return got, ""
 }
 
-// asked walks the hop at STS as the action does: "allowed", or the action that was refused.
-func asked(t *testing.T, url, token string, in Input, s *scenario) string {
+// walk makes the calls of the hop at STS, as the action does. It returns "allowed" or the refused action.
+func walk(t *testing.T, url, token string, in Input, s *scenario) string {
 	t.Helper()
 	spoke, err := hop.ParseRoleARN(agreeSpoke)
 	if err != nil {

@@ -8,8 +8,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -97,6 +99,27 @@ func Confidential(u *url.URL) bool {
 	}
 	ip := net.ParseIP(u.Hostname())
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// MaxBundle is the size of a file of certificates, in bytes; the certificate authorities of a whole system have some
+// 200 KiB.
+const MaxBundle = 1 << 20
+
+// ReadBundle reads a file of certificates for ParseRoots, a regular one of at most MaxBundle bytes.
+func ReadBundle(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.New("there is no such file")
+	}
+	if !info.Mode().IsRegular() || info.Size() > MaxBundle {
+		return nil, fmt.Errorf("it is not a regular file of at most %d bytes", MaxBundle)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.New("it cannot be read")
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, MaxBundle))
 }
 
 // ParseRoots returns the system's certificate authorities and those of a PEM text, for networks with a TLS-inspecting
