@@ -247,7 +247,7 @@ func (v *validator) network(p Plan) {
 	if len(p.NoProxy) > maxNoProxy || strings.ContainsFunc(p.NoProxy, unicode.IsControl) {
 		v.problem("noProxy", "%s is not a list of hosts of up to %d bytes", plain.Quote(p.NoProxy), maxNoProxy)
 	}
-	if p.CABundle != "" && (filepath.Base(p.CABundle) != p.CABundle || p.CABundle == "." || p.CABundle == "..") {
+	if p.CABundle != "" && (!filepath.IsLocal(p.CABundle) || filepath.Base(p.CABundle) != p.CABundle || p.CABundle == ".") {
 		v.problem("caBundle", "%s is not the name of a file in the plan's folder", plain.Quote(p.CABundle))
 	}
 }
@@ -256,7 +256,7 @@ func (v *validator) network(p Plan) {
 // signature, and only at the second call.
 func (v *validator) endpointRegion(endpoint *url.URL, region string) {
 	labels := strings.Split(endpoint.Hostname(), ".")
-	if len(labels) < 3 || labels[0] != "sts" && labels[0] != "sts-fips" || labels[1] == region {
+	if region == "" || len(labels) < 3 || labels[0] != "sts" && labels[0] != "sts-fips" || labels[1] == region {
 		return
 	}
 	if _, err := RegionPartition(labels[1]); err == nil {
