@@ -1,13 +1,13 @@
 # The action's image: one static binary and the CA roots, nothing else.
 #
-# One file for every builder that meets it: GitHub's runner (BuildKit), `act` (the classic builder), and
+# One file for every builder: GitHub's runner (BuildKit), `act` (the classic builder), and
 # `docker buildx build --platform linux/amd64,linux/arm64` at a release. Hence no syntax line (it would pull a
 # frontend image), no heredoc and no cache mount. The build stage runs on the builder's own platform and
 # cross-compiles.
 #
 # The tag names an exact version, not a digest: a digest names the bytes of one registry's copy, and the
-# build must also work from a mirror and from scripts/go-image.sh, where no registry is reached. What users run is
-# pinned all the same: a release names the built image by its digest in action.yml.
+# build must also work from a mirror and from scripts/go-image.sh, where no registry is available. The image that users run is
+# still pinned: a release names the built image by its digest in action.yml.
 ARG GO_IMAGE=golang:1.26.8-alpine
 
 FROM --platform=${BUILDPLATFORM:-linux/amd64} ${GO_IMAGE} AS build
@@ -32,8 +32,8 @@ RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# The program under two names: the runner tells the stages of a step apart by their entrypoint alone. A directory is
-# copied, since COPY of the link by its name would follow it and the image would hold the program twice.
+# The binary under two names: the runner distinguishes the stages of a step only by their entrypoint. Copy the directory:
+# COPY of the link itself would follow it, and the image would contain the binary twice.
 COPY --from=build /out/ /
 
 # No USER: the runner's command files belong to another uid, and only root can append to them. No shell anywhere:

@@ -17,7 +17,7 @@ const (
 	spokeTemplate = "cloudformation/spoke.yaml"
 )
 
-// stack resolves a template and gives its role's properties.
+// stack resolves a template and returns its role's properties.
 func stack(template, partition, account string, parameters map[string]string) (map[string]any, error) {
 	s, err := readTemplate(template, partition, account, parameters)
 	if err != nil {
@@ -162,7 +162,7 @@ func TestCloudFormationSpoke(t *testing.T) {
 	}
 }
 
-// TestCloudFormationRefuses gives parameters that would open a role, and that the templates' own rules refuse.
+// TestCloudFormationRefuses checks that the templates' rules reject parameters that would make a role too permissive.
 func TestCloudFormationRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ template, parameter, value string }{
@@ -199,7 +199,7 @@ func TestCloudFormationRefuses(t *testing.T) {
 	}
 }
 
-// merged gives base overridden by set.
+// merged returns base overridden by set.
 func merged(base, set map[string]string) map[string]string {
 	all := maps.Clone(base)
 	maps.Copy(all, set)

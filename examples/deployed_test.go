@@ -124,7 +124,7 @@ func meaning(t *testing.T, text []byte) any {
 	return plain(document)
 }
 
-// walk hops with the documents: the accounts' own jobs where they may go, and nobody anywhere else.
+// walk runs hops with the documents: each account's jobs can assume their own spokes, and no others.
 func (d deployed) walk(t *testing.T) {
 	t.Helper()
 	l, endpoint := d.open(t)
@@ -234,7 +234,7 @@ func (d deployed) open(t *testing.T) (*lab.Lab, *url.URL) {
 	return l, endpoint
 }
 
-// walk makes one hop as the action does and gives the ARN of the spoke's session.
+// walk runs one hop as the action does and returns the ARN of the spoke's session.
 func walk(t *testing.T, l *lab.Lab, endpoint *url.URL, job lab.Job, spoke string, skipTags bool) (string, error) {
 	t.Helper()
 	hub, err := hop.ParseRoleARN(hubRole)

@@ -31,7 +31,7 @@ var elsewhere = []struct{ dir, begin, why string }{
 	{".", "gh attestation verify", "calls GitHub"},
 	{".", "gh api --method", "calls GitHub"},
 	{".", "aws cloudtrail lookup-events", "moto does not implement it"},
-	{"examples/terraform", "terraform init", "asks the registry for the AWS provider; TestTerraform does without"},
+	{"examples/terraform", "terraform init", "downloads the AWS provider from the registry; TestTerraform works without it"},
 	{"examples/terraform", "terraform plan", "the same"},
 	{"examples/cloudformation", "aws cloudformation create-stack-set ", "moto has no organization; TestMoto makes a stack set of accounts"},
 	{"examples/cloudformation", "aws cloudformation create-stack-instances ", "the same"},
@@ -114,7 +114,7 @@ func (m motoServer) shell(t *testing.T, dir, bin, command string) []byte {
 	t.Helper()
 	env := map[string]string{}
 	switch {
-	case strings.HasPrefix(command, "go "): // the lab too, which has an AWS of its own
+	case strings.HasPrefix(command, "go "): // including the lab, which has its own AWS
 	case strings.Contains(command, "deploy-production"):
 		env = m.login(t, productionAccount)
 	case strings.Contains(command, "deploy-development"):

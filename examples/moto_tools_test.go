@@ -48,8 +48,8 @@ func startMoto(t *testing.T) motoServer {
 	return motoServer{moto.Start(t), map[string]map[string]string{}}
 }
 
-// login gives the environment of the AWS CLI in an account. The account of the default credentials is the
-// hub's; a role of another one can be assumed without its being there.
+// login returns the environment of the AWS CLI in an account. The default credentials belong to the hub account;
+// moto allows assuming a role in another account even if the role does not exist.
 func (m motoServer) login(t *testing.T, account string) map[string]string {
 	t.Helper()
 	if env, known := m.logins[account]; known {
@@ -100,8 +100,8 @@ func (r role) trust(t *testing.T) []byte {
 	return mustJSON(t, r.AssumeRolePolicyDocument)
 }
 
-// withoutNull leaves out the null that moto keeps where AWS::NoValue stands in a list. CloudFormation leaves
-// the element out.
+// withoutNull removes the null that moto keeps for AWS::NoValue in a list. CloudFormation removes
+// the element.
 func withoutNull(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -15,7 +15,7 @@ import (
 
 // template is a CloudFormation template with values for its parameters, and resolves what our templates use of
 // CloudFormation: Ref, Sub, If, Equals, Not, And, Or and Join in their short forms, and Condition. Everything else
-// is an error, so that nobody takes it for resolved. CloudFormation User Guide, "Intrinsic function
+// is an error, so that it is not mistaken for a resolved value. CloudFormation User Guide, "Intrinsic function
 // reference".
 type template struct {
 	partition, account string
@@ -111,7 +111,7 @@ func (p parameter) check(text string) error {
 	return nil
 }
 
-// resource gives the resolved properties of a resource, or nil when its condition is false.
+// resource returns the resolved properties of a resource, or nil if its condition is false.
 func (t *template) resource(name string) (map[string]any, error) {
 	var r struct {
 		Condition  string    `yaml:"Condition"`
@@ -156,7 +156,7 @@ func (t *template) condition(name string) (bool, error) {
 	return b, nil
 }
 
-// resolve gives a node's value: a string, a bool of a condition, []any or map[string]any.
+// resolve returns a node's value: a string, a bool of a condition, []any or map[string]any.
 func (t *template) resolve(node *yaml.Node) (any, error) {
 	if strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!") {
 		return t.function(node)

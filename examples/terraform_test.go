@@ -60,7 +60,7 @@ func TestTerraformWiring(t *testing.T) {
 	}
 }
 
-// variables gives the variables of a module with their defaults; empty for a required one.
+// variables returns the variables of a module with their defaults; empty for a required one.
 func variables(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -73,7 +73,7 @@ func variables(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// readAll gives the text of a module, all of its files.
+// readAll returns the text of all files of a module.
 func readAll(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.tf"))
@@ -91,7 +91,7 @@ func readAll(t *testing.T, dir string) string {
 	return all
 }
 
-// TestVariablesAreChecked holds every variable that ends up in a policy as text to having a validation.
+// TestVariablesAreChecked checks that every variable that becomes text in a policy has a validation.
 func TestVariablesAreChecked(t *testing.T) {
 	t.Parallel()
 	unchecked := []string{}

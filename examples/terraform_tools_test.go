@@ -82,7 +82,7 @@ func TestTerraform(t *testing.T) {
 	}
 }
 
-// render gives the outputs trust and permissions of the module calls, by CALL.OUTPUT.
+// render returns the outputs trust and permissions of the module calls, by CALL.OUTPUT.
 func render(t *testing.T, calls map[string]map[string]any) map[string][]byte {
 	t.Helper()
 	dir := copyModules(t)
@@ -113,7 +113,7 @@ func render(t *testing.T, calls map[string]map[string]any) map[string][]byte {
 	return rendered
 }
 
-// copyModules copies the modules to a directory of their own, since Terraform writes beside them.
+// copyModules copies the modules to a separate directory, because Terraform writes files next to them.
 func copyModules(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -123,7 +123,7 @@ func copyModules(t *testing.T) string {
 	return dir
 }
 
-// TestTerraformRefuses gives values that would open a role, and that the modules' validations refuse.
+// TestTerraformRefuses checks that the modules' validations reject values that would make a role too permissive.
 func TestTerraformRefuses(t *testing.T) {
 	t.Parallel()
 	dir := copyModules(t)

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// program runs a program in a directory with these variables and a minimal environment, and gives its standard
-// output. The error holds what it said on standard error.
+// program runs a program in a directory with these variables and a minimal environment, and returns its standard
+// output. The error contains its standard error.
 func program(dir string, env map[string]string, name string, args ...string) ([]byte, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package internal_test holds the whole module to what its design promises: which way imports point, who
-// may see a secret, who may end the process.
+// Package internal_test checks the design rules of the whole module: the direction of imports, which packages
+// may read a secret, which may exit the process.
 package internal_test
 
 import (
@@ -28,13 +28,14 @@ var shared = map[string][]string{
 	"internal/transport": {"golang.org/x/net"},
 }
 
-// core are the packages that stay small: besides the standard library and shared ones they import the named modules only.
+// core lists the small packages. Besides the standard library and the shared packages, they may import only the modules
+// listed here.
 var core = map[string][]string{
 	"internal/hop":    {"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
 	"internal/policy": nil,
 }
 
-// listed is a package as go list gives it.
+// listed is a package as go list prints it.
 type listed struct {
 	ImportPath string
 	Standard   bool
@@ -140,7 +141,7 @@ func TestShipped(t *testing.T) {
 var rules = []struct {
 	what    string
 	pattern *regexp.Regexp
-	tests   bool     // holds for tests too
+	tests   bool     // applies to tests too
 	allowed []string // files, or directories that end in /
 }{
 	{"reveals a secret", regexp.MustCompile(`\.Reveal\(`), false, []string{"internal/action/action.go", "internal/action/profile.go", "internal/credproc/", "internal/hop/sts.go"}},
@@ -199,14 +200,14 @@ func TestGoVersion(t *testing.T) {
 	}
 	asked := find("README.md", `needs only Go ([0-9.]+[0-9])`)
 	if language := find("go.mod", `(?m)^go ([0-9]+\.[0-9]+)`); asked != language {
-		t.Errorf("README.md asks for Go %s, go.mod for %s", asked, language)
+		t.Errorf("README.md requires Go %s, go.mod %s", asked, language)
 	}
 	if built := find("Dockerfile", `(?m)^ARG GO_IMAGE=golang:([0-9]+\.[0-9]+)`); built != asked {
-		t.Errorf("the image is built with Go %s, and README.md asks for %s", built, asked)
+		t.Errorf("the image is built with Go %s, README.md requires %s", built, asked)
 	}
 }
 
-// TestSecurityPage holds docs/security.md to the tests that it names: each is there under that name.
+// TestSecurityPage checks that every test named in docs/security.md exists.
 func TestSecurityPage(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))

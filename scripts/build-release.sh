@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds all that a release publishes, from this checkout, into a folder:
+# Builds all artifacts of a release from this checkout into a folder:
 #
 #   scripts/build-release.sh v1.2.3 OUT
 #
@@ -11,8 +11,9 @@
 #   OUT/notes.md                  the version's section of CHANGELOG.md
 #   OUT/checksums.txt             SHA-256 of the programs, man pages and SBOM, as sha256sum -c reads them
 #
-# The same commit gives the same bytes, wherever it is checked out: scripts/reproducible.sh shows it. That takes the Go that the
-# Dockerfile names, no other; the certificate authorities in the image are those of a module that scripts/release/go.mod pins.
+# Builds are reproducible: the same commit produces the same bytes in any checkout, as scripts/reproducible.sh verifies.
+# This requires the exact Go version of the Dockerfile. The CA certificates in the image come from a module that
+# scripts/release/go.mod pins.
 set -euo pipefail
 
 version=${1:?usage: build-release.sh VERSION OUT} out=${2:?usage: build-release.sh VERSION OUT}
@@ -26,20 +27,20 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$root"
 
-# The section of the version, without its heading. A release without one is refused.
+# The version's section, without its heading. A release without one fails.
 awk -v heading="## ${version#v}" '
   /^## / { inside = ($0 == heading || index($0, heading " ") == 1); next }
   inside' CHANGELOG.md | sed -e '/./,$!d' >"$out/notes.md"
 [ -s "$out/notes.md" ] || die "CHANGELOG.md has no section \"## ${version#v}\""
 
-# What a builder's own settings would change.
+# Ignore the builder's own Go settings.
 export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false' GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' GOTOOLCHAIN=local
 want=$(scripts/go-version.sh)
 have=$(go env GOVERSION)
 [ "$have" = "go$want" ] || die "the Dockerfile builds with go$want, and this is $have"
 
-# The commit that --version prints. A release's own commit names the image in action.yml, which holds the program: what
-# it was built from is its parent, also in a clone without history.
+# The commit that --version prints. The release commit names the image in action.yml, so the binary was built from its
+# parent. This also works in a shallow clone.
 commit=$(git rev-parse HEAD)
 if grep -q '^  image: docker://' action.yml; then
   commit=$(git cat-file commit HEAD | sed -n 's/^parent //p')
@@ -54,7 +55,7 @@ done
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
-# The man pages are written by a test, so that what writes them is no part of the program.
+# A test writes the man pages, so that the generator is not part of the binary.
 mkdir "$tools/man"
 go test -count=1 -run '^TestManPages$' ./cmd/hubspoke-chain -man "$tools/man" -man-version "$version" >"$tools/log" 2>&1 ||
   { cat "$tools/log" >&2; die "writing the man pages"; }
@@ -64,13 +65,13 @@ go build -C scripts/release -o "$tools/release" .
 "$tools/release" image --out "$out/image" --version "$version" \
   "linux/amd64=$out/hubspoke-chain_linux_amd64" "linux/arm64=$out/hubspoke-chain_linux_arm64" >"$out/digest"
 
-# The tool is built for this machine and kept beside .ci/run's; the SBOM is of the program's modules, without times and
-# serial number.
+# The tool is built for the build machine and cached next to the tools of .ci/run. The SBOM lists the binary's modules, without
+# timestamps or a serial number.
 bin=${XDG_CACHE_HOME:-$HOME/.cache}/hubspoke-chain/tools/${cyclonedx##*/}
 [ -x "$bin/cyclonedx-gomod" ] || GOBIN=$bin GOFLAGS='' go install "$cyclonedx"
 "$bin/cyclonedx-gomod" app -json -licenses -noserial -main cmd/hubspoke-chain -output "$tools/sbom.json" "$root" 2>"$tools/log" ||
   { cat "$tools/log" >&2; die "making the SBOM"; }
-# The version is the release's, where the tool finds one in git or none at all.
+# Replace the version that the tool detects in git, if any, with the release's.
 python3 - "$tools/sbom.json" "$version" >"$out/sbom.cdx.json" <<'PYTHON'
 import json, sys
 sbom = json.load(open(sys.argv[1]))

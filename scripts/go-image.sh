@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a stand-in for the Go image that the Dockerfile builds from, for a machine that reaches no image registry.
+# Makes a stand-in for the Dockerfile's Go base image, for machines that cannot reach an image registry.
 #
 #   scripts/go-image.sh [NAME]     prints NAME, by default hubspoke-chain/go:stand-in
 #   docker build --build-arg GO_IMAGE="$(scripts/go-image.sh)" .
@@ -20,7 +20,7 @@ done
 certificates=/etc/ssl/certs/ca-certificates.crt
 [ -r "$certificates" ] || die "$certificates is missing (install ca-certificates)"
 
-# Whatever changes what goes in changes this.
+# A hash of everything that goes into the image.
 contents=$({ go version; go env GOROOT; cat go.mod go.sum "$certificates" scripts/go-image.sh; } | sha256sum)
 contents=${contents%% *}
 if [ "$(docker image inspect --format '{{index .Config.Labels "contents"}}' "$name" 2>/dev/null)" = "$contents" ]; then
@@ -42,14 +42,14 @@ if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
   busybox=$(find "$stage/deb" -name busybox -type f -perm -u+x | head -n 1)
 fi
 cp "$busybox" "$stage/root/bin/busybox"
-# What the Dockerfile runs, and what the image needs to be a job's container in internal/e2e.
+# The commands that the Dockerfile runs, and those that a job container in internal/e2e needs.
 for command in sh ln sed tail; do
   ln -s busybox "$stage/root/bin/$command"
 done
 cp -L "$certificates" "$stage/root$certificates"
 
-# Downloaded afresh into a cache of its own, from this machine's cache where it has them, so that the image holds the
-# modules of go.sum and no others. go checks each against go.sum.
+# Downloaded into a separate cache, from this machine's cache if possible, so that the image contains only the modules
+# in go.sum. go verifies each against go.sum.
 GOMODCACHE="$stage/modules" GOFLAGS=-modcacherw \
   GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" go mod download >&2 ||
   die "downloading the modules of go.mod"

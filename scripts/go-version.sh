@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the version of Go that the Dockerfile builds with, 1.2.3: the one place that names it.
+# Prints the Go version that the Dockerfile builds with, as 1.2.3. The Dockerfile is the only place that sets it.
 set -euo pipefail
 dockerfile=$(dirname "${BASH_SOURCE[0]}")/../Dockerfile
 version=$(sed -nE 's,^ARG GO_IMAGE=([^ ]*/)?golang:([0-9]+(\.[0-9]+)+)(-[^ ]*)?$,\2,p' "$dockerfile")

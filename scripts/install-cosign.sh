@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prints the path of the cosign that releases are signed with, and builds it where it is not there yet (on two cores some
-# minutes, once):
+# Prints the path of the cosign binary that signs releases. Builds it on first use, which takes a few minutes on two
+# cores:
 #
 #   cosign=$(scripts/install-cosign.sh)
 #
-# Built by Go from a version that Go's checksum database vouches for, so that no action and no download takes part in
-# signing. The folder names the version; .ci/run keeps its tools beside it.
+# Go builds it from source and verifies it against Go's checksum database, so that signing depends on no action and no
+# binary download. The folder name contains the version; .ci/run keeps its tools next to it.
 set -euo pipefail
 
 cosign=github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5

@@ -3,7 +3,7 @@
 # <!-- END name -->. The rest of the page is edited by hand.
 #
 #   scripts/performance.sh                 updates docs/performance.md; takes some minutes
-#   scripts/performance.sh --quick FILE    writes the page to FILE, with figures of a few rounds that mean little
+#   scripts/performance.sh --quick FILE    writes the page to FILE, with figures from too few rounds to be meaningful
 #
 # All figures are from that one run. It needs Go, a Docker engine and Linux. GO_IMAGE names the Go image that builds the
 # action's image; without it scripts/go-image.sh makes one. Leave the machine idle meanwhile.
@@ -50,8 +50,8 @@ bench() {
   [ -s "$work/lines" ] || die "$pattern printed no result"
 }
 
-# values NAME UNIT prints what a benchmark reported, one run per line, lowest first. It notes a missing value, because the
-# tables are written by substitutions, whose failure does not end the script.
+# values NAME UNIT prints a benchmark's results, one run per line, lowest first. It records a missing value, because a
+# failed command substitution does not end the script.
 values() {
   awk -v name="$1" -v unit="$2" '
     { sub(/-[0-9]+$/, "", $1) }
@@ -139,7 +139,7 @@ policy_rows() {
       "$(quotient "$ms" "$(middle BenchmarkSpokes/plain/100 ms/spokes 3)" 3)" "$ms"
   done
 }
-# The packages that any run names, by the median of the runs that do.
+# All packages that appear in any run, with the median of those runs.
 init_rows() {
   awk '{ sub(/-[0-9]+$/, "", $1) }
     $1 == "BenchmarkInit" { for (i = 3; i < NF; i += 2) if ($(i + 1) ~ /^us:/) print substr($(i + 1), 4) }' "$work/results" |
@@ -264,7 +264,7 @@ $(layer_rows)
 | floor | $(quotient 1 1 2) | $(megabytes "$bytes_floor") MB |
 ROWS
 
-# The page is the committed one, with these tables. Both have the same ones, or none is written.
+# The committed page with these tables. If the set of tables differs, the page is not written.
 awk -v tables="$work/tables" '
   /^<!-- BEGIN .* -->$/ {
     print

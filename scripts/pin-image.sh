@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Has an action.yml run a built image in place of building one:
+# Changes an action.yml to run a published image instead of building one:
 #
 #   scripts/pin-image.sh action.yml ghcr.io/org/hubspoke-chain@sha256:...
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Rehearses a release from its build to its tags with the scripts that release.yml calls, in order: against a registry on
-# loopback, a repository in a folder as origin, and a key that is thrown away.
+# Rehearses a release from build to tags with the scripts that release.yml calls, in the same order. It uses a registry on
+# loopback, a local repository as origin, and a temporary key.
 #
 #   scripts/rehearse-release.sh [VERSION]
 #
-# What it cannot rehearse is GitHub's: keyless signing, attestations, the registry's permissions, the release's page. It
-# releases what is committed. It needs Go, git, a Docker engine, python3 and the AWS CLI.
+# It cannot rehearse what runs on GitHub: keyless signing, attestations, registry permissions, the release page. It
+# releases the committed state. It needs Go, git, a Docker engine, python3 and the AWS CLI.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,7 +14,7 @@ version=${version:-v1.0.0}
 
 die() { printf 'rehearse-release: error: %s\n' "$1" >&2; exit 1; }
 say() { printf '%4d s  %s\n' "$SECONDS" "$1"; }
-# A command that has to fail, and to say why: what it is, a pattern of its words, the command.
+# Runs a command that must fail. Arguments: description, pattern of the expected message, command.
 refused() {
   local what=$1 why=$2 said
   shift 2
@@ -27,20 +27,20 @@ work=$(mktemp -d)
 registry='' reference=''
 clean_up() {
   [ -z "$registry" ] || kill "$registry"
-  # Not there when it did not come that far.
+  # Missing if the script failed earlier.
   [ -z "$reference" ] || docker image rm --force "$reference" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap clean_up EXIT
 
-# The credentials of whoever runs this stay out of it, for docker, cosign and the push alike; the proxy too.
+# Keep the caller's credentials and proxy away from docker, cosign and git push.
 mkdir "$work/docker"
 export DOCKER_CONFIG=$work/docker NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 cosign=$("$root/scripts/install-cosign.sh")
 say "cosign is there"
 
 git clone --quiet --bare "$root" "$work/origin.git"
-# A checkout of a pull request is on no branch.
+# A pull request checkout has a detached HEAD.
 git -C "$work/origin.git" update-ref refs/heads/main HEAD
 git -C "$work/origin.git" symbolic-ref HEAD refs/heads/main
 git -C "$work/origin.git" tag --list 'v1*' | xargs -r git -C "$work/origin.git" tag --delete >/dev/null
@@ -60,7 +60,7 @@ out=$work/out
 say "built $(find "$out" -maxdepth 1 -name 'hubspoke-chain_*_*' | wc -l) programs and the image"
 [ "$(tar -tf "$out/hubspoke-chain_man.tar" | grep -cxE 'hubspoke-chain(-[a-z-]+)?\.1')" -gt 8 ] || die "there are not enough man pages"
 
-# Each program is for the platform in its name, and the one for this machine runs.
+# Each binary matches the platform in its name, and the one for this machine runs.
 for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
   program=$(find "$out" -name "hubspoke-chain_${platform/\//_}*")
   [ "$(go version -m "$program" | sed -nE 's/^\tbuild\tGOOS=//p')/$(go version -m "$program" | sed -nE 's/^\tbuild\tGOARCH=//p')" = "$platform" ] ||
@@ -95,7 +95,7 @@ say "$verified"
 
 refused "the key of another signer" 'no matching signatures|invalid signature' \
   env COSIGN_PUBLIC_KEY="$work/wrong.pub" scripts/verify-release.sh "$reference" "$out"
-# The same image but for its program, in the place of the first: the tag now names it.
+# Replace the image with one that has a different binary: the tag now refers to it.
 cp -r "$out" "$work/forged"
 printf x >>"$work/forged/hubspoke-chain_linux_amd64"
 rm -r "$work/forged/image"
@@ -110,7 +110,7 @@ refused "a program with a byte more" 'hubspoke-chain_linux_amd64: FAILED' verify
 (cd "$work/forged" && sha256sum hubspoke-chain_* sbom.cdx.json >checksums.txt)
 refused "a program with a byte more and checksums to match" 'signature|digest' verify "$reference" "$work/forged"
 
-# A workflow that is merged while the release is made, and taken back.
+# A workflow change that is merged during the release, and reverted.
 main=$(git -C "$work/origin.git" rev-parse main)
 git clone --quiet "$work/origin.git" "$work/merged"
 printf '# merged meanwhile\n' >>"$work/merged/.github/workflows/ci.yml"
@@ -118,7 +118,7 @@ git -C "$work/merged" -c user.name=rehearsal -c user.email=rehearsal@localhost c
 git -C "$work/merged" push --quiet origin HEAD:main
 refused "a tag where main has other workflows by now" 'other workflows than this commit' scripts/tag-release.sh pin "$version" "$reference"
 git -C "$work/origin.git" update-ref refs/heads/main "$main"
-# The version's tag, pushed by somebody else while the release waits. The line that is looked for is there, and means nothing.
+# The version's tag, pushed by someone else while the release waits. It contains the expected line, which must not count.
 git -C "$work/merged" reset --quiet --hard "$main"
 sed -i "s,^  image: .*,  'image': docker://$forged," "$work/merged/action.yml"
 printf 'more: |\n  image: docker://%s\n' "$reference" >>"$work/merged/action.yml"
@@ -127,14 +127,14 @@ git -C "$work/merged" push --quiet origin "HEAD:refs/tags/$version"
 refused "the version's tag on a commit of somebody else" "$version is released already" scripts/tag-release.sh pin "$version" "$reference"
 git -C "$work/origin.git" tag --delete "$version" >/dev/null
 git tag --delete "$version" >/dev/null
-# A tag of no release of ours.
+# A tag that is not one of our releases.
 git -C "$work/origin.git" tag "$version-rc1" "$main"
 
 cp -r "$out" "$work/more"
 printf x >"$work/more/hubspoke-chain"
 refused "a program that the checksums do not name" 'hubspoke-chain is not in checksums.txt' verify "$reference" "$work/more"
 
-# From here on as a user has it: by the digest that the tagged commit names, from the registry.
+# From here on, use the image as a user does: from the registry, by the digest in the tagged commit.
 scripts/tag-release.sh pin "$version" "$reference"
 scripts/tag-release.sh move "$version"
 scripts/tag-release.sh pin "$version" "$reference" >/dev/null || die "a job that is run again does not get past the tag"

@@ -4,7 +4,7 @@
 #
 #   scripts/reproducible.sh [VERSION]
 #
-# Then it builds the Dockerfile, which is what the tests of main run: the program in it must be the release's. GO_IMAGE is as
+# Then it builds the Dockerfile, which the tests on main use: its binary must be identical to the release's. GO_IMAGE is as
 # in .ci/run.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ version=${1:-$(sed -nE 's/^## (1\.[0-9]+\.[0-9]+).*/v\1/p' "$root/CHANGELOG.md" 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# A clone of what is committed, with the version's section in its changelog if it has none yet.
+# A clone of the committed state. Adds the version's changelog section if it is missing.
 copy() {
   git clone --quiet "$root" "$1"
   grep -qE "^## ${version#v}( |$)" "$1/CHANGELOG.md" || sed -i "s/^## Unreleased/## ${version#v}/" "$1/CHANGELOG.md"
@@ -23,7 +23,7 @@ copy "$work/first"
 copy "$work/a folder/of another depth/second"
 "$work/first/scripts/build-release.sh" "$version" "$work/out-first"
 find "$work/a folder" -name '*.go' -exec touch -d '2001-02-03' {} +
-# What the first build left in the cache would make the second a copy of it.
+# With the first build's cache, the second would only copy its results.
 (umask 077 && GOCACHE=$work/cache LC_ALL=C TZ=Asia/Tokyo \
   "$work/a folder/of another depth/second/scripts/build-release.sh" "$version" "$work/out-second")
 

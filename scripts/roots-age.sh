@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fails where the certificate authorities of a release are more than half a year behind the module's newest version, and says
-# how to renew them. It asks the Go module proxy.
+# Fails if a release's CA certificates are more than six months behind the module's newest version, and prints how to
+# update them. It queries the Go module proxy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/release"
 module=golang.org/x/crypto/x509roots/fallback
-# In statements of their own: what fails within another one does not end the script.
+# Separate statements: a failure inside a substitution would not end the script.
 pinned=$(go list -m -f '{{.Time.Unix}}' "$module")
 newest=$(go list -m -f '{{.Time.Unix}}' "$module@latest")
 behind=$(((newest - pinned) / 86400))

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Gives a release its tags, in this checkout and in its origin:
+# Creates the tags of a release, in this checkout and in its origin:
 #
-#   scripts/tag-release.sh check v1.2.3                          fails where origin has the tag
+#   scripts/tag-release.sh check v1.2.3                          fails if origin has the tag
 #   scripts/tag-release.sh pin v1.2.3 HOST/NAME@sha256:...       a commit whose action.yml names the image, and its tag
-#   scripts/tag-release.sh move v1.2.3                           v1 to the release, unless a later one is there
+#   scripts/tag-release.sh move v1.2.3                           moves v1 to the release, unless it is at a later one
 #
-# The commit is on no branch: main goes on building its Dockerfile, so that a change is tried as it is. The tag of a version is
-# never moved; v1 is, and last of all, when everything else of the release is in its place.
+# The commit is on no branch: main continues to build its Dockerfile, so that changes are tested as they are. A version's
+# tag is never moved. v1 is moved last, after everything else is published.
 #
-# GitHub refuses a job's token a tag whose workflows are at no branch's tip, and there is no permission to give for it. So each
-# command fails where origin's main has other workflows than this checkout, and says how to go on.
+# GitHub rejects a tag from a job's token if its workflow files match no branch tip, and no permission allows it. So each
+# command fails if the workflows on origin's main differ from this checkout, and prints how to continue.
 set -euo pipefail
 
 usage='usage: tag-release.sh check|pin|move VERSION [HOST/NAME@DIGEST]'
@@ -22,20 +22,20 @@ git() {
 }
 [[ $version =~ ^v1\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ ]] || die "the version \"$version\" is not v1.MINOR.PATCH"
 
-# Fails with an advice where a tag of this checkout would be refused.
+# Fails, and prints how to continue, if GitHub would reject a tag of this checkout.
 same_workflows() {
   git fetch --quiet origin refs/heads/main || die "asking origin for main"
   git diff --quiet FETCH_HEAD HEAD -- .github/workflows ||
     die "origin's main has other workflows than this commit, and GitHub refuses a job to tag it: $1"
 }
 
-# Asked once: a tag that is not there is no error, an origin that does not answer is.
+# One query: a missing tag is not an error, an unreachable origin is.
 released=$(git ls-remote origin "refs/tags/$version") || die "asking origin for its tags"
 
 case $command in
   check)
     [ -z "$released" ] || die "$version is released already"
-    # What a first release makes untrue.
+    # Statements that are no longer true after the first release.
     if stale=$(grep -nE 'No release has been made|not yet run on GitHub' README.md CHANGELOG.md); then
       die "this would be published with it: $stale"
     fi
@@ -76,7 +76,7 @@ case $command in
       exit 0
     fi
     same_workflows "move v1 by hand, git push --force origin '$version^{commit}:refs/tags/v1'"
-    # To the commit and not to its tag object, by which a pin of v1 would be resolved wrongly.
+    # Point to the commit, not to its tag object: pinning v1 would resolve to the wrong hash.
     git tag --force v1 "$version^{commit}" >/dev/null
     git push --quiet --force origin refs/tags/v1
     printf 'v1 is %s\n' "$(git rev-parse v1)"

@@ -5,7 +5,7 @@
 #
 # DIR holds checksums.txt, checksums.txt.sigstore.json, whichever of the release's files were downloaded, and nothing else
 # that is called hubspoke-chain. The signer must be release.yml on main of REPOSITORY, by default org/hubspoke-chain.
-# COSIGN_PUBLIC_KEY names the public key of a rehearsal in place of that.
+# COSIGN_PUBLIC_KEY names the public key of a rehearsal instead.
 set -euo pipefail
 
 usage='usage: verify-release.sh HOST/NAME@sha256:DIGEST DIR'
@@ -25,7 +25,7 @@ signer=(
 roots=()
 if [ -n "${COSIGN_PUBLIC_KEY-}" ]; then
   signer=(--key "$COSIGN_PUBLIC_KEY" --insecure-ignore-tlog)
-  # A key needs no root of trust, and the public one's would be asked for over the network.
+  # A key needs no trusted root. Without this, cosign would download the public one.
   root=$(mktemp)
   trap 'rm -f "$root"' EXIT
   printf '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$root"
@@ -34,7 +34,7 @@ fi
 "$cosign" verify "${signer[@]}" "$reference" >/dev/null
 "$cosign" verify-blob "${signer[@]}" "${roots[@]}" --new-bundle-format \
   --bundle "$directory/checksums.txt.sigstore.json" "$directory/checksums.txt"
-# sha256sum is silent about a file that the list does not name.
+# sha256sum does not report files missing from the list.
 for file in "$directory"/hubspoke-chain*; do
   [ ! -e "$file" ] || name=${file##*/} awk '$2 == ENVIRON["name"] { found = 1 } END { exit !found }' "$directory/checksums.txt" ||
     die "$file is not in checksums.txt"

@@ -19,7 +19,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// build gives a program as this one is shipped.
+// build builds a program with the release flags and returns its path.
 func build(b testing.TB, what string) string {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "program")
@@ -52,8 +52,8 @@ func buildFloor(b testing.TB) string {
 	return build(b, source)
 }
 
-// BenchmarkStart starts the shipped program and has it print its version, and in turn a copy of it and the floor. What
-// program and copy differ by is chance, and the place of a file in memory. It also tells how large the files are.
+// BenchmarkStart alternates between the release binary with --version, a copy of it, and a minimal program. Any difference
+// between binary and copy is noise, including where the file is in memory. It also reports the file sizes.
 //
 //	go test -run '^$' -bench BenchmarkStart ./cmd/hubspoke-chain
 func BenchmarkStart(b *testing.B) {
@@ -112,7 +112,8 @@ func BenchmarkInit(b *testing.B) {
 	}
 }
 
-// traceInit gives what each package took in milliseconds before main, and how many objects all of them allocated.
+// traceInit returns the initialization time of each package in milliseconds, and the number of objects that all of them
+// allocated.
 func traceInit(b *testing.B, command *exec.Cmd) (map[string]float64, float64) {
 	var trace strings.Builder
 	command.Env, command.Stderr = append(os.Environ(), "GODEBUG=inittrace=1"), &trace
@@ -135,9 +136,9 @@ func traceInit(b *testing.B, command *exec.Cmd) (map[string]float64, float64) {
 	return took, objects
 }
 
-// BenchmarkCredentialProcess has the shipped program hand out a session that is kept, and in turn walk the hop since
-// nothing is kept, print its version, and the floor. The lab is on loopback and adds no delay, so of the hop this has
-// the work alone.
+// BenchmarkCredentialProcess alternates between the release binary with a cached session, with an empty cache so that it
+// runs the hop, with --version, and a minimal program. The lab is on loopback and adds no delay, so the hop's figure
+// contains only its own work.
 //
 //	go test -run '^$' -bench BenchmarkCredentialProcess ./cmd/hubspoke-chain
 func BenchmarkCredentialProcess(b *testing.B) {
@@ -198,12 +199,12 @@ func startLab(b testing.TB) (*lab.Lab, *lab.Servers) {
 	return l, servers
 }
 
-// command gives a command anew for each time that it is run.
+// command returns a new command for each run.
 func command(program string, args ...string) func() *exec.Cmd {
 	return func() *exec.Cmd { return exec.Command(program, args...) }
 }
 
-// medians runs the commands in turn, and gives the median of what each took in milliseconds. What it takes to make a
+// medians runs the commands alternately and returns the median duration of each in milliseconds. The time to create a
 // command is not counted.
 func medians(b *testing.B, commands ...func() *exec.Cmd) []float64 {
 	took := make([][]float64, len(commands))
@@ -229,8 +230,8 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// BenchmarkStep runs the shipped program as a whole step against the lab, and in turn the floor, and reports what
-// memory each holds at most.
+// BenchmarkStep alternates between the release binary as a whole step against the lab and a minimal program. It reports
+// the peak memory of each.
 //
 //	go test -run '^$' -bench BenchmarkStep ./cmd/hubspoke-chain
 func BenchmarkStep(b *testing.B) {
@@ -281,7 +282,7 @@ func BenchmarkStep(b *testing.B) {
 	b.ReportMetric(float64(barePeak)/1024, "MiB-floor")
 }
 
-// watch runs a command, and gives what it took in milliseconds and the most memory that it held, in KiB.
+// watch runs a command and returns its duration in milliseconds and its peak memory in KiB.
 func watch(command *exec.Cmd) (ms float64, peak int, err error) {
 	start := time.Now()
 	if err := command.Start(); err != nil {
@@ -293,8 +294,8 @@ func watch(command *exec.Cmd) (ms float64, peak int, err error) {
 	return time.Since(start).Seconds() * 1000, <-memory, err
 }
 
-// peakMemory gives the highest resident size of a process in KiB, sampled every half millisecond until it
-// ends. The rusage of a child would not do: Linux counts in it what the parent held before the exec.
+// peakMemory returns the highest resident size of a process in KiB, sampled every half millisecond until it
+// exits. It cannot use the child's rusage, because on Linux that includes the parent's memory before the exec.
 func peakMemory(pid int) (peak int) {
 	file := fmt.Sprintf("/proc/%d/status", pid)
 	for {

@@ -37,7 +37,7 @@ func stagingPlan(stsURL string) hop.Plan {
 	}
 }
 
-// seedPlan writes a plan with a cached session of nobody's.
+// seedPlan writes a plan with a cached session that the lab did not issue.
 func seedPlan(t testing.TB, file string) {
 	t.Helper()
 	session := hop.Session{ARN: "arn:aws:sts::222222222222:assumed-role/deploy-staging/gh-1-1", Credentials: hop.Credentials{
@@ -116,12 +116,12 @@ func (s *scene) renewed(ts *testscript.TestScript, _ []string) {
 			asked = append(asked, e.RequestParameters)
 		}
 	}
-	if len(asked) < 4 { // AWS writes a call across accounts down in both
-		ts.Fatalf("there are %d events of sessions that were asked for", len(asked))
+	if len(asked) < 4 { // AWS records a cross-account call in both accounts
+		ts.Fatalf("found %d AssumeRole events, want at least 4", len(asked))
 	}
 	for _, again := range asked[1:] {
 		if !reflect.DeepEqual(asked[0], again) {
-			ts.Fatalf("a session was asked for with\n%v\nand another with\n%v", asked[0], again)
+			ts.Fatalf("session requests differ: one has\n%v\nanother has\n%v", asked[0], again)
 		}
 	}
 }
@@ -151,7 +151,7 @@ func newHerd(t *testing.T, program string) *herd {
 	return h
 }
 
-// call starts one process, which ctx kills, and gives what it has printed and whether it ended well.
+// call runs one process until ctx is done. It returns the output and whether the process succeeded.
 func (h *herd) call(ctx context.Context) (stdout, stderr string, ok bool) {
 	var out, errs bytes.Buffer
 	command := exec.CommandContext(ctx, h.program, "credential-process", "--chain", h.file)
@@ -160,7 +160,7 @@ func (h *herd) call(ctx context.Context) (stdout, stderr string, ok bool) {
 	return out.String(), errs.String(), err == nil
 }
 
-// check holds an answer to what the lab has issued.
+// check checks that the lab issued the credentials in a response.
 func (h *herd) check(t *testing.T, stdout string) {
 	t.Helper()
 	var answer struct {
@@ -181,7 +181,7 @@ func (h *herd) check(t *testing.T, stdout string) {
 	}
 }
 
-// checkFiles holds the directory to the chain, its cache and its lock, for their owner alone.
+// checkFiles checks that the directory contains only the chain, its cache and its lock, accessible only to their owner.
 func (h *herd) checkFiles(t *testing.T) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(h.file))
@@ -242,8 +242,8 @@ func TestCredentialProcesses(t *testing.T) {
 	}
 }
 
-// TestCredentialProcessesKilled kills whoever is at work at any moment. Those that live have an answer, and so has
-// the one that comes last.
+// TestCredentialProcessesKilled kills processes at random moments. The surviving processes and a final one must return
+// credentials.
 func TestCredentialProcessesKilled(t *testing.T) {
 	t.Parallel()
 	program := build(t, ".")

@@ -37,7 +37,7 @@ func TestFailures(t *testing.T) {
 			for _, p := range policies.FindAllStringSubmatch(f.summary, -1) {
 				for _, finding := range lint.Lint(lint.Detect, lint.File{Name: file, Data: []byte(p[1])}) {
 					if finding.Severity.AtLeast(lint.Warning) {
-						t.Errorf("%s: what it gives to paste: %s: %s", file, finding.Rule, finding.Message)
+						t.Errorf("%s: suggested policy: %s: %s", file, finding.Rule, finding.Message)
 					}
 				}
 			}
@@ -47,13 +47,13 @@ func TestFailures(t *testing.T) {
 	runScripts(t, "testdata/failures")
 }
 
-// failure is what one script holds. The first line of its comment is the title. Where the explanation has
-// several causes, the second says which of them it was: "# cause: " and a part of its title.
+// failure is the failure in one script. The first line of its comment is the title. If the explanation lists
+// several causes, the second line names the actual one: "# cause: " and a part of its title.
 type failure struct {
 	title string
-	stage int    // of stages; the last for a step that asks nobody
+	stage int    // index in stages; the last is for a step that sends no request
 	says  string // GitHub or AWS
-	place string // of the cause among those that the log gives; empty when it is the only one
+	place string // of the cause in the list in the log; empty if there is only one
 	cause string // Markdown
 	fix   string // Markdown
 
@@ -152,7 +152,7 @@ the others too, and the command that tells them apart.
 // text are the characters of a title that Markdown would read as its own.
 var text = strings.NewReplacer("*", `\*`, "_", `\_`, "|", `\|`)
 
-// anchor is the name that GitHub gives to a heading.
+// anchor returns the anchor that GitHub generates for a heading.
 func anchor(title string) string {
 	return strings.Map(func(c rune) rune {
 		switch {

@@ -60,8 +60,8 @@ func folders(ts *testscript.TestScript, dir string) []string {
 	return found
 }
 
-// closed checks what lies in the folders: for the runner's user alone, and every credential in it masked. A failed
-// step has left none.
+// closed checks that only the runner's user can access the files in the folders, and that every credential in them is
+// masked. A failed step must leave no files.
 func (s *scene) closed(ts *testscript.TestScript, step *runner.Step, status int) {
 	left := folders(ts, s.runner.Temp)
 	made := slices.DeleteFunc(slices.Clone(left), func(folder string) bool { return slices.Contains(s.folders, folder) })
@@ -87,7 +87,7 @@ func (s *scene) closed(ts *testscript.TestScript, step *runner.Step, status int)
 			}
 			for _, secret := range s.lab.Secrets() {
 				if text := ts.ReadFile(path); strings.Contains(text, secret) && !s.runner.Masks.Has(secret) && !strings.Contains(raw, "::add-mask::"+secret+"\n") {
-					ts.Fatalf("%s holds a secret that was never masked", path)
+					ts.Fatalf("%s contains a secret that was not masked", path)
 				}
 			}
 			return nil

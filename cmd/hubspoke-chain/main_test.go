@@ -51,15 +51,14 @@ func TestCommandLine(t *testing.T) {
 
 func noEnv(string) string { return "" }
 
-// begins tells whether s begins with prefix, and is empty when that is.
+// begins reports whether s begins with prefix. If prefix is empty, s must be empty too.
 func begins(s, prefix string) bool { return strings.HasPrefix(s, prefix) && (prefix != "" || s == "") }
 
 // examplesOf are the command lines of a command's help, which an empty line separates.
 func examplesOf(c *cobra.Command) []string { return strings.Split(c.Example, "\n\n") }
 
-// TestHelp runs every example of every command's help in a shell, beside the policies of examples/lab
-// and a chain with a session. The step itself is another matter: without a job it says what it lacks, and the
-// scripts run it with one.
+// TestHelp runs every example of every command's help in a shell, in a directory with the policies of examples/lab
+// and a chain with a session. The step itself only reports what is missing without a job; the scripts run it with one.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,7 +70,7 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	seedPlan(t, filepath.Join(dir, "chain.json"))
-	// What stands for the AWS CLI prints the hub role, as get-role does.
+	// The AWS CLI stub prints the hub role, as get-role does.
 	role := `{"Role": {"Arn": "arn:aws:iam::123456789012:role/github-actions-hub", "RoleName": "github-actions-hub", "AssumeRolePolicyDocument": `
 	aws := "#!/bin/sh\n[ \"$1 $2\" = 'iam get-role' ] || exit 9\nprintf '%s' '" + role + "'\ncat '" + dir + "/hub-trust.json'\necho '}}'\n"
 	bin := t.TempDir()

@@ -86,8 +86,8 @@ func (s *scene) event(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(s.runner.Temp, "_github_workflow", "event.json"), []byte(ts.ReadFile(args[0])), 0o600))
 }
 
-// reply stands before the lab's STS and answers one action itself, in the words of AWS that no policy of the
-// lab leads to.
+// reply is a proxy for the lab's STS that answers one action itself, with AWS errors that the lab does not
+// produce.
 func (s *scene) reply(ts *testscript.TestScript, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("reply: want ACTION STATUS CODE MESSAGE")
@@ -182,7 +182,7 @@ func (s *scene) decide(ts *testscript.TestScript, _ []string) {
 	ts.Check(os.WriteFile(filepath.Join(s.dir, "decision"), out, 0o600))
 }
 
-// front is a server, to be started, that hands on what it gets.
+// front returns an unstarted server that forwards requests.
 func (s *scene) front(ts *testscript.TestScript, behind string) *httptest.Server {
 	target, err := url.Parse(behind)
 	ts.Check(err)
@@ -192,7 +192,7 @@ func (s *scene) front(ts *testscript.TestScript, behind string) *httptest.Server
 	return server
 }
 
-// ipv6 stands before the lab on the IPv6 loopback.
+// ipv6 is a proxy for the lab on the IPv6 loopback address.
 func (s *scene) ipv6(ts *testscript.TestScript, _ []string) {
 	for _, service := range []*string{&s.stsURL, &s.issuer} {
 		server := s.front(ts, *service)
@@ -205,7 +205,7 @@ func (s *scene) ipv6(ts *testscript.TestScript, _ []string) {
 	}
 }
 
-// tls stands before the lab with a certificate that no authority of the system has signed.
+// tls is a proxy for the lab with a certificate that no system CA has signed.
 func (s *scene) tls(ts *testscript.TestScript, args []string) {
 	sts, issuer := s.front(ts, s.stsURL), s.front(ts, s.issuer)
 	sts.StartTLS()

@@ -34,36 +34,36 @@ func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/script")
 }
 
-// runScripts runs the scripts of a directory. Beside testscript's own, they have these commands:
+// runScripts runs the scripts of a directory. In addition to testscript's commands, they have these:
 //
 //	[!] step [FLAG...] [INPUT=VALUE...]   run the action; with !, it must fail with status 1
-//	    -cancel SERVICE   cancel the step as soon as the service has got a request
+//	    -cancel SERVICE   cancel the step as soon as the service receives a request
 //	    -within DURATION  the step may not take longer
 //	    -missing, -directory, -partial VARIABLE   what happens to a command file before the step runs
 //	job NAME              the job of world.json that the steps belong to
 //	claim NAME=VALUE      change a claim of the job's token; an empty VALUE removes it
 //	event FILE            the payload of the event that started the run
 //	fail FAULT...         make the lab misbehave, SERVICE:ACTION:KIND:TIMES
-//	reply ACTION STATUS CODE MESSAGE   answer that action of STS in the lab's place
+//	reply ACTION STATUS CODE MESSAGE   answer that STS action instead of the lab
 //	clock DURATION        move the lab's clock
-//	world FILE            another world than examples/lab; files that the script lacks are those of examples/lab
-//	edit FILE POINTER=JSON...   change a file of the world; once it is world.json, the lab starts anew
+//	world FILE            use another world; files missing from the script are taken from examples/lab
+//	edit FILE POINTER=JSON...   change a file of the world; for world.json, the lab restarts
 //	server NAME STATUS    a server that answers everything with the status and a page; its URL is in $NAME
-//	server NAME closed    a port of $NAME at which nobody listens
-//	lifetime DURATION     the lab starts anew, with sessions of spokes that end after so long
+//	server NAME closed    a port in $NAME on which nothing listens
+//	lifetime DURATION     restart the lab with spoke sessions that expire after this time
 //	run FILE              run a file with sh as the next step of the job; it leaves the file log behind
-//	finish                end the job: its post steps run, and nothing of ours may be left in the temp directory; the
-//	                      file log has what they say
-//	ipv6                  GitHub and STS are reached over IPv6 alone from now on
-//	tls FILE              GitHub and STS are reached over TLS from now on; the file has the certificate of their authority
+//	finish                end the job: its post steps run, and none of our files may remain in the temp directory;
+//	                      the file log has their output
+//	ipv6                  GitHub and STS are reached only over IPv6 from now on
+//	tls FILE              GitHub and STS are reached over TLS from now on; the file contains their CA certificate
 //	decide                run the command that the log ends with, with the world's roles behind aws iam get-role;
 //	                      what it prints is in the file decision
 //	chain FILE [FIELD=JSON...]   write a chain into staging, and give the script's commands the environment of a step
-//	age FILE DURATION     let the time go by for what the cache beside the chain holds
-//	renewed               every session of a spoke so far was asked for alike, in everything
-//	hops N                the job has asked for a token N times since the last hops; @FILE for the number in it
+//	age FILE DURATION     age the cache next to the chain by this time
+//	renewed               all spoke session requests so far have identical parameters
+//	hops N                the job has requested N tokens since the last hops; @FILE for the number in it
 //
-// An upper-case name in place of an INPUT is a variable of the job, from this step on; an empty VALUE takes it away.
+// An upper-case name instead of an INPUT sets a variable of the job from this step on; an empty VALUE unsets it.
 // A value that begins with @ is the text of that file. Unless it is given, an input is that of the hop
 // into staging. step leaves the files log, annotations, env, output, summary, events and requests
 // behind, with what differs from run to run replaced (see plain), and checks every time what must always hold
@@ -132,13 +132,13 @@ type scene struct {
 	dir     string
 	lab     *lab.Lab
 	servers *lab.Servers
-	stsURL  string // the lab's, or that of what stands before it
+	stsURL  string // of the lab, or of the proxy for it
 	issuer  string // the same of GitHub
 	others  []*httptest.Server
 	runner  *runner.Job
 	jobName string
 	claims  []string // changes of the job's claims, NAME=VALUE
-	masked  []string // what may be masked beside the lab's secrets
+	masked  []string // what may be masked in addition to the lab's secrets
 	options lab.Options
 	folders []string // of profiles, after the last step
 	hops    int      // that hops has seen
@@ -288,7 +288,7 @@ func (s *scene) step(ts *testscript.TestScript, neg bool, args []string) {
 		limit, err := time.ParseDuration(within)
 		ts.Check(err)
 		if took := time.Since(start); took > limit {
-			ts.Fatalf("the step took %s, which is over %s", took, limit)
+			ts.Fatalf("the step took %s, limit %s", took, limit)
 		}
 	}
 	want := 0
@@ -320,7 +320,7 @@ func prepare(ts *testscript.TestScript, step *runner.Step, flags map[string]stri
 // invariants are what holds after every step, whatever the script is about.
 func (s *scene) invariants(ts *testscript.TestScript, step *runner.Step, status int, stderr string, with map[string]string) {
 	if stderr != "" {
-		ts.Fatalf("the step wrote to stderr, which the runner reads apart from the masks:\n%s", stderr)
+		ts.Fatalf("the step wrote to stderr, which the runner does not mask reliably:\n%s", stderr)
 	}
 	errorAnnotations := 0
 	for _, a := range step.Log.Annotations() {
@@ -375,7 +375,7 @@ func (s *scene) invariants(ts *testscript.TestScript, step *runner.Step, status 
 			}
 		}
 		if exported[secret] && !masked {
-			ts.Fatalf("a secret is exported and was never masked")
+			ts.Fatalf("a secret is exported but was not masked")
 		}
 		for name, text := range files {
 			allowed := name == "GITHUB_ENV" && exported[secret] || name == "GITHUB_OUTPUT" && with["output-credentials"] == "true" && exported[secret]

@@ -4,8 +4,8 @@
 #   hub.sh ROLE-NAME TRUST.json PERMISSIONS.json
 #   hub.sh github-actions-hub ../lab/hub-trust.json ../lab/hub-permissions.json
 #
-# The files are policies as "hubspoke-chain policy hub-trust" and "policy hub-permissions" print them. Run again, it
-# brings the role to what the files say. It prints the role's ARN, the input hub-role-to-assume.
+# The files are policies as "hubspoke-chain policy hub-trust" and "policy hub-permissions" print them. If run again, it
+# updates the role to match the files. It prints the role's ARN, the input hub-role-to-assume.
 set -euo pipefail
 
 [ $# -eq 3 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }

@@ -4,9 +4,9 @@
 #   spoke.sh ROLE-NAME TRUST.json [MANAGED-POLICY-ARN...]
 #   spoke.sh deploy-staging ../lab/spoke-trust.json arn:aws:iam::aws:policy/PowerUserAccess
 #
-# The file is a policy as "hubspoke-chain policy spoke-trust" prints it, and the managed policies say what the role may
-# do. Run again, it brings the trust policy to what the file says, sets the tag, attaches the policies and detaches none. It prints
-# the role's ARN, the input role-to-assume.
+# The file is a policy as "hubspoke-chain policy spoke-trust" prints it, and the managed policies define the
+# role's permissions. If run again, it updates the trust policy, sets the tag and attaches the policies. It detaches none. It
+# prints the role's ARN, the input role-to-assume.
 set -euo pipefail
 
 [ $# -ge 2 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }

@@ -35,7 +35,7 @@ type world struct {
 	idle   chan struct{} // closed when GitHub's connection is
 }
 
-// newWorld gives the environment of a step with these inputs; spoke is STS's answer for the spoke, "" for the good one.
+// newWorld returns the environment of a step with these inputs. spoke is STS's response for the spoke; "" means success.
 func newWorld(t *testing.T, in given, env given, spoke string) world {
 	t.Helper()
 	idle := make(chan struct{})
@@ -163,8 +163,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// masked checks that no line shows a secret but the mask of it, and that the token's mask comes before
-// any line that tells of it.
+// masked checks that only add-mask lines contain a secret, and that the token is masked before any line
+// that describes it.
 func masked(t *testing.T, out string) {
 	t.Helper()
 	for line := range strings.Lines(out) {
@@ -177,9 +177,9 @@ func masked(t *testing.T, out string) {
 			}
 		}
 	}
-	mask, told := strings.Index(out, "::add-mask::"+jwt), strings.Index(out, "  token ")
-	if mask < 0 || told < mask {
-		t.Errorf("the token is told of at %d and masked at %d", told, mask)
+	mask, logged := strings.Index(out, "::add-mask::"+jwt), strings.Index(out, "  token ")
+	if mask < 0 || logged < mask {
+		t.Errorf("the token is logged at %d and masked at %d", logged, mask)
 	}
 }
 
@@ -202,7 +202,7 @@ No request was sent to GitHub or AWS, and nothing was exported.
 		t.Errorf("status %d\ngot\n%s\nwant\n%s", status, &out, want)
 	}
 	if asked.Load() || w.read("GITHUB_ENV") != "" || w.read("GITHUB_OUTPUT") != "" {
-		t.Error("something was asked or written")
+		t.Error("a request was sent or a file was written")
 	}
 }
 
@@ -360,7 +360,7 @@ func TestRequestURL(t *testing.T) {
 	t.Parallel()
 	files, _ := commandFiles(t, map[string]string{"GITHUB_ENV": "", "GITHUB_OUTPUT": ""})
 	for value, want := range map[string][]string{
-		"":                       nil, // told later, with what to change
+		"":                       nil, // reported later, with the fix
 		"https://github.example": nil,
 		"http://127.0.0.1:1":     nil,
 		"http://github.example":  {`ACTIONS_ID_TOKEN_REQUEST_URL: "http://github.example" is not an https URL (http is for loopback only)`},

@@ -39,9 +39,9 @@ import (
 // of the step in less time.
 var answerDelay = flag.Duration("delay", 25*time.Millisecond, "of every answer in the benchmarks")
 
-// BenchmarkHop runs the whole step in this process, and in turn a bare client that makes the same three
-// requests with net/http, forms and all, and does nothing else, on the same number of connections. It reports how
-// much longer the step takes, and what each allocates. The lab is in this process too, and has its part in both.
+// BenchmarkHop alternates between the whole step in this process and a bare client that only makes the same three
+// requests with net/http, on the same number of connections. It reports how much longer the step takes, and the
+// allocations of each. The lab runs in this process too, and is included in both.
 //
 //	go test -run '^$' -bench BenchmarkHop ./internal/action
 func BenchmarkHop(b *testing.B) {
@@ -110,7 +110,7 @@ func BenchmarkHop(b *testing.B) {
 	b.ReportMetric(float64(bareAllocated.objects)/float64(b.N), "objects/bare")
 }
 
-// allocated is what a process has asked of its heap.
+// allocated is the heap allocation of a process.
 type allocated struct{ bytes, objects uint64 }
 
 func (a *allocated) add(before, after *runtime.MemStats) {
@@ -118,9 +118,9 @@ func (a *allocated) add(before, after *runtime.MemStats) {
 	a.objects += after.Mallocs - before.Mallocs
 }
 
-// BenchmarkSpokes runs the whole step for several spokes, and in turn for one of them, and reports how much longer
-// they take. With TLS it counts the handshakes, and those of them that resumed a session. With throttled, STS refuses the first twenty of the hundred's calls; their waits are long beside
-// everything else, so there the spread between runs is large.
+// BenchmarkSpokes alternates between the whole step for several spokes and for one, and reports how much longer the
+// former takes. With TLS it counts the handshakes, and how many of them resumed a session. With throttled, STS rejects
+// the first twenty of a hundred calls. The waits dominate, so the spread between runs is large.
 //
 //	go test -run '^$' -bench BenchmarkSpokes ./internal/action
 func BenchmarkSpokes(b *testing.B) {
@@ -216,7 +216,7 @@ func benchmarkSpokes(b *testing.B, spokes int, secure bool, throttled int) {
 	}
 }
 
-// accountsOf is a lab with the hub of examples/lab and the roles, each in an account of its own.
+// accountsOf is a lab with the hub of examples/lab and the roles, each in a separate account.
 func accountsOf(b testing.TB, roles []hop.ARN) *lab.Lab {
 	b.Helper()
 	files := fstest.MapFS{
@@ -299,8 +299,8 @@ func (r *recorder) form(action string) url.Values {
 	return maps.Clone(r.forms[action])
 }
 
-// bareHop is the floor: three requests, two connections, no checks, no log, no files. form gives what it sends to STS
-// for an action, but for the token.
+// bareHop is the floor: three requests, two connections, no checks, no log, no files. form returns the STS request
+// for an action, without the token.
 func bareHop(ctx context.Context, env map[string]string, endpoint string, form func(action string) url.Values) error {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()

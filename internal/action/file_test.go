@@ -115,7 +115,7 @@ func TestNothingOrAll(t *testing.T) {
 		{"not set", "", nil, []pair{{"A", "v"}}, "GITHUB_ENV is not set: this is not running as a step of GitHub Actions"},
 		{"missing, and not made", "f", func(string) error { return nil }, []pair{{"A", "v"}}, "opening GITHUB_ENV: stat PATH: no such file or directory"},
 		{"a directory", "f", func(path string) error { return os.Mkdir(path, 0o700) }, []pair{{"A", "v"}}, "opening GITHUB_ENV: PATH is not a regular file"},
-		{"a pipe that nobody reads", "f", func(path string) error { return syscall.Mkfifo(path, 0o600) }, []pair{{"A", "v"}}, "opening GITHUB_ENV: PATH is not a regular file"},
+		{"a pipe without a reader", "f", func(path string) error { return syscall.Mkfifo(path, 0o600) }, []pair{{"A", "v"}}, "opening GITHUB_ENV: PATH is not a regular file"},
 		{"a device", "f", func(path string) error { return os.Symlink("/dev/full", path) }, []pair{{"A", "v"}}, "opening GITHUB_ENV: PATH is not a regular file"},
 		{"a line end in a value", "f", func(path string) error { return os.WriteFile(path, nil, 0o600) }, []pair{{"A", "v\nB=w"}}, "the value of A holds a line end or a NUL"},
 	} {
@@ -147,9 +147,8 @@ func TestNothingOrAll(t *testing.T) {
 	}
 }
 
-// TestWriteFails has the disk refuse a write in the middle of it, as a full one does: everything is put
-// back. A limit on the size of files stands in for the disk. It holds for the whole process, so the
-// test runs alone and not in parallel.
+// TestWriteFails makes a write fail halfway, as on a full disk: all changes are undone. It uses a limit
+// on the file size. The limit applies to the whole process, so the test does not run in parallel.
 func TestWriteFails(t *testing.T) {
 	getenv, read := commandFiles(t, map[string]string{"GITHUB_OUTPUT": "before\n", "GITHUB_ENV": "before\n"})
 	var old syscall.Rlimit

@@ -19,8 +19,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// hostileTexts are what a branch, a workflow, an environment or an actor might be called by somebody who wants it to be
-// taken for something else. Each holds the word forged.
+// hostileTexts are malicious names of branches, workflows, environments and actors that imitate other output. Each
+// contains the word forged.
 var hostileTexts = map[string]string{
 	"command":            "x\n::error::forged\n::add-mask::forged",
 	"command at once":    "::set-env name=forged::1",

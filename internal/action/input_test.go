@@ -277,8 +277,8 @@ func TestProxyPasswords(t *testing.T) {
 	}
 }
 
-// FuzzInputs gives every input the same text, in part behind a good beginning: whatever is accepted is
-// within AWS's limits, and a proxy's password is in no problem.
+// FuzzInputs sets every input to the same text, for some after a valid prefix. Accepted values must be within
+// AWS's limits, and no error message may contain a proxy's password.
 func TestContradictions(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

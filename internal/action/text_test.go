@@ -53,7 +53,7 @@ func TestClip(t *testing.T) {
 		strings.Repeat("\x80", 400):    "... (400 bytes)",
 	} {
 		if got := shorten(in); got != want {
-			t.Errorf("clip gives %q, want %q", got, want)
+			t.Errorf("clip = %q, want %q", got, want)
 		}
 	}
 	if got := plain.Quote("x\ny"); got != "\"x\ny\"" {
@@ -187,7 +187,7 @@ func FuzzMarkdown(f *testing.F) {
 	})
 }
 
-// oneLine tells whether s is one line of printable characters.
+// oneLine reports whether s is one line of printable characters.
 func oneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }

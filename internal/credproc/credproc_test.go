@@ -108,7 +108,7 @@ func (s *scene) check(t *testing.T, p printed) {
 	}
 }
 
-// hops counts the walks, successful or not: each mints one token.
+// hops returns the number of hops, successful or not: each requests one token.
 func (s *scene) hops() int { return s.lab.Counts()["issuer"].Requests }
 
 func (s *scene) checkHops(t *testing.T, want int) {
@@ -118,7 +118,7 @@ func (s *scene) checkHops(t *testing.T, want int) {
 	}
 }
 
-// checkFiles holds the directory to what belongs there.
+// checkFiles checks that the directory contains only the expected files.
 func (s *scene) checkFiles(t *testing.T) {
 	t.Helper()
 	dir := filepath.Dir(s.file)
@@ -150,7 +150,7 @@ func (s *scene) edit(t *testing.T, change func(*file)) {
 	}
 }
 
-// age lets the time go by for what the cache holds.
+// age moves the times in the cache into the past.
 func (s *scene) age(t *testing.T, d time.Duration) {
 	t.Helper()
 	s.edit(t, func(f *file) {
@@ -185,9 +185,9 @@ func TestRun(t *testing.T) {
 	// The real end, less five minutes.
 	held := s.held(t)
 	if expires := held.Session.Expires.Add(-margin).Format(time.RFC3339); expires != first.Expiration {
-		t.Errorf("told %s, want %s", first.Expiration, expires)
+		t.Errorf("Expiration = %s, want %s", first.Expiration, expires)
 	}
-	// Nobody is asked, and the environment of the job is not looked at.
+	// No request is sent, and the job's environment is not read.
 	env := s.env
 	s.env = nil
 	s.age(t, 39*time.Minute)
@@ -222,7 +222,7 @@ func (s *scene) held(t *testing.T) (f file) {
 	return f
 }
 
-// TestSeed hands out a session that the step had.
+// TestSeed returns a session that the step obtained.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -251,7 +251,7 @@ func TestSeed(t *testing.T) {
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	for range 2 { // a call that begins later tries anew
+	for range 2 { // a later call tries again
 		s.lab.Fail(fault(t, "sts:AssumeRoleWithWebIdentity:region-disabled"))
 		_, stderr, err := s.run(t.Context())
 		var failed *Error
@@ -282,12 +282,12 @@ func TestFailure(t *testing.T) {
 	s.checkHops(t, 5)
 	s.age(t, 10*time.Minute)
 	if _, _, err := s.run(t.Context()); err == nil {
-		t.Error("a session that is over was handed out")
+		t.Error("an expired session was returned")
 	}
 	s.checkHops(t, 6)
 }
 
-// TestEnvironment has calls that cannot mint a token. That is theirs alone, so it is not written down.
+// TestEnvironment makes calls that cannot request a token. This affects only those calls, so the failure is not cached.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -363,7 +363,7 @@ func TestLock(t *testing.T) {
 	s.checkHops(t, 1)
 }
 
-// told is what was printed of the session, with the end that the cache gives it now.
+// told returns what was printed for the session, with its current expiration in the cache.
 func (s *scene) told(t *testing.T, p printed) printed {
 	p.Expiration = s.held(t).Session.Expires.Add(-margin).Format(time.RFC3339)
 	return p
@@ -421,7 +421,7 @@ func TestStopped(t *testing.T) {
 		_, _, err := s.run(t.Context())
 		waiting <- err
 	}()
-	time.Sleep(300 * time.Millisecond) // for it to wait for the lock; nothing tells that it does
+	time.Sleep(300 * time.Millisecond) // until it waits for the lock, which is not observable
 	cancel()
 	if err := <-stopped; err == nil {
 		t.Error("the call that was stopped has credentials")
@@ -468,7 +468,7 @@ func TestThousand(t *testing.T) {
 	}
 }
 
-// TestCache puts in the cache's place what must not be handed out; each time it is replaced.
+// TestCache replaces the cache with content that must not be returned. The call must overwrite it.
 func TestCache(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -538,7 +538,7 @@ func TestCache(t *testing.T) {
 			}
 			put(t)
 			if p := s.mustRun(t); p.AccessKeyID == good.Session.AccessKeyID {
-				t.Error("it was handed out")
+				t.Error("the invalid cache content was returned")
 			}
 			hops++
 			s.checkHops(t, hops)
@@ -550,7 +550,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestUnwritable has a cache whose place is taken: the credentials are handed out all the same.
+// TestUnwritable uses a cache that cannot be written. The credentials must be returned anyway.
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

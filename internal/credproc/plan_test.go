@@ -123,7 +123,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// checkFile holds a file to mode 0600 and its owner.
+// checkFile checks that a file has mode 0600 and the expected owner.
 func checkFile(t *testing.T, path string, owner int) {
 	t.Helper()
 	info, err := os.Lstat(path)

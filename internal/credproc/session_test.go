@@ -44,7 +44,7 @@ func TestClocks(t *testing.T) {
 	}{
 		{0, time.Hour, true},
 		{-time.Hour, time.Minute, true},
-		{-2 * time.Hour, -time.Hour, true}, // long over, and believed to be
+		{-2 * time.Hour, -time.Hour, true}, // expired long ago, and known to be
 		{0, time.Hour + maxSkew, true},
 		{time.Second, time.Hour + maxSkew + time.Second, false},
 		{maxSkew, time.Hour, true},

@@ -19,7 +19,7 @@ func TestAct(t *testing.T) {
 	l, servers := startLab(t, lab.Options{})
 	repository := copyCheckout(t)
 	home := t.TempDir()
-	cache := filepath.Join(home, "act") // act writes the command files below it, and tells the container their host paths
+	cache := filepath.Join(home, "act") // act writes the command files below it, and passes their host paths to the container
 
 	job := requestEnv(t, l, servers, "staging")
 	// An empty home and cache, so that no configuration of this machine's user takes part. With the host as the runner,
@@ -46,7 +46,7 @@ func TestAct(t *testing.T) {
 	if err != nil {
 		t.Errorf("act: %v", err)
 	}
-	session := strings.TrimSuffix(stagingSession, sessionName) // act has a run id of its own
+	session := strings.TrimSuffix(stagingSession, sessionName) // act has its own run ID
 	for _, want := range []string{"spoke    " + session, "caller is " + session, "<*** *** ***>"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("act's log lacks %q", want)

@@ -17,9 +17,9 @@ import (
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// BenchmarkContainer runs the image on Docker's bridge, as the runner does, and on the host's network, where it reaches
-// the lab, and an image whose one program ends at once, in a random order each time. What a container takes and what the hop takes
-// can so be told apart. The lab adds no delay.
+// BenchmarkContainer runs, in random order, the image on Docker's bridge as the runner does, the image on the host's
+// network where it reaches the lab, and an image whose program exits at once. This separates the time of the container
+// from the time of the hop. The lab adds no delay.
 //
 //	go test -tags docker -run '^$' -bench BenchmarkContainer ./internal/e2e
 func BenchmarkContainer(b *testing.B) {

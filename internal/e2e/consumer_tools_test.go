@@ -120,7 +120,7 @@ func built(t *testing.T, module, pkg string) string {
 	return file
 }
 
-// run runs a script as a step of the job and gives its log.
+// run runs a script as a step of the job and returns its log.
 func (s longScene) run(t *testing.T, script string) string {
 	t.Helper()
 	step, err := s.job.StartScript(script)

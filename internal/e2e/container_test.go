@@ -66,7 +66,7 @@ func TestHop(t *testing.T) {
 			for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
 				got := value(result.Env, name)
 				if !slices.Contains(s.lab.Secrets(), got) || !s.runner.Masks.Has(got) {
-					t.Errorf("%s is not what the lab gave, or is not masked", name)
+					t.Errorf("%s was not issued by the lab, or is not masked", name)
 				}
 			}
 			s.checkHub(t, result)
@@ -104,7 +104,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// checkFailure checks that the step failed with one error and has handed on nothing.
+// checkFailure checks that the step failed with one error and exported nothing.
 func checkFailure(t *testing.T, step *runner.Step, result runner.Result, want string) {
 	t.Helper()
 	annotations := step.Log.Annotations()

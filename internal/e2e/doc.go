@@ -1,19 +1,19 @@
-// Package e2e holds the tests of the whole. Only GitHub and AWS are the lab's.
+// Package e2e contains the end-to-end tests. Only GitHub and AWS are replaced by the lab.
 //
-// Of the image: built by its Dockerfile, run the way GitHub's runner runs a container action with the steps behind it
-// and the post stage, used in workflows under act, and with the AWS CLI as the consumer of what it leaves. They stand
-// behind a build tag, since they need Linux, a Docker engine, act, the AWS CLI and Terraform; where one of
-// these is missing they fail:
+// The image tests build the image with its Dockerfile and run it the way GitHub's runner runs a container action, with
+// later steps and the post stage. They also use it in workflows under act, and use its credentials with the AWS CLI. They
+// have a build tag, because they need Linux, a Docker engine, act, the AWS CLI and Terraform. If one of these is
+// missing, they fail:
 //
 //	go test -tags docker -count=1 -timeout 20m ./internal/e2e/...
 //
 // GO_IMAGE names the Go image to build with, and to run as a job's container: with sh, sed and tail. Without it
-// scripts/go-image.sh makes one of the machine's own Go. Containers and images that the tests make are removed; that
-// Go image and what the engine caches of the builds are left for the next run.
+// scripts/go-image.sh makes one from the machine's Go. The tests remove the containers and images that they create. The
+// Go image and the engine's build cache are kept for the next run.
 //
-// Of the consumers: boto3, the Go SDK, the AWS CLI and Terraform with its state in S3, each longer at work than two
-// sessions last. They need no engine, and stand behind a tag of their own, since they need Linux, the AWS CLI,
-// Terraform and moto's server, which brings boto3; where one of these is missing they fail:
+// The consumer tests run boto3, the Go SDK, the AWS CLI and Terraform with its state in S3, each for longer than two
+// sessions last. They need no Docker engine and have a separate build tag, because they need Linux, the AWS CLI,
+// Terraform and moto's server, which includes boto3. If one of these is missing, they fail:
 //
 //	go test -tags tools -count=1 ./internal/e2e/
 package e2e

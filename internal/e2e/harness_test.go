@@ -34,7 +34,7 @@ type workflow struct {
 }
 
 // example runs the one job of an example workflow, with the lab's job for its environment and these scripts in the
-// workspace, and gives the scene and what the job's scripts printed. Of other actions there are none here.
+// workspace, and returns the scene and the output of the job's scripts. Other actions are not supported.
 func example(t *testing.T, file string, options lab.Options, scripts map[string]string) (*scene, string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "examples", "workflows", file))
@@ -80,7 +80,7 @@ func (s *scene) write(t *testing.T, scripts map[string]string) {
 	}
 }
 
-// runWith runs a run: step that has variables of its own.
+// runWith runs a run: step with additional variables.
 func (s *scene) runWith(t *testing.T, env map[string]string, text string) string {
 	t.Helper()
 	job := s.runner.Env

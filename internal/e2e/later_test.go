@@ -19,7 +19,7 @@ import (
 
 // What comes behind the step in its job.
 
-// startContainer gives the job a container.
+// startContainer starts a container for the job.
 func (s *scene) startContainer(t *testing.T) {
 	t.Helper()
 	box := container(t)
@@ -31,7 +31,7 @@ func (s *scene) startContainer(t *testing.T) {
 	s.inContainer = true
 }
 
-// asRunner has a script run as the runner's user on the host, who is in no group besides. In the job's container it
+// asRunner runs a script as the runner's user on the host, without supplementary groups. In the job's container it
 // runs as root.
 func (s *scene) asRunner(script string) string {
 	return s.as("", script)
@@ -67,7 +67,7 @@ func (s *scene) environ() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(s.runner.Temp, "_github_home"), "AWS_EC2_METADATA_DISABLED=true"}
 }
 
-// runScript runs a run: step to its end and gives its log.
+// runScript runs a run: step to its end and returns its log.
 func (s *scene) runScript(t *testing.T, text string) string {
 	t.Helper()
 	return s.endScript(t, s.script(t, text), 0)
@@ -99,7 +99,7 @@ func (s *scene) folders(t *testing.T) []string {
 	return all
 }
 
-// checkFolders holds all that lies in the folders to the runner's user, and to nobody else.
+// checkFolders checks that only the runner's user can access the files in the folders.
 func (s *scene) checkFolders(t *testing.T) {
 	t.Helper()
 	files := 0
@@ -142,8 +142,8 @@ func (s *scene) uid() int {
 	return os.Getuid()
 }
 
-// finish ends the job and gives what each post step printed. Nothing of the action is left then, nor is any secret in
-// the runner's temp directory. Keys in variables are another matter: they stand in the runner's own command files.
+// finish ends the job and returns the output of each post step. It checks that no files of the action and no secrets
+// remain in the runner's temp directory. Exported keys are an exception: they are in the runner's own command files.
 func (s *scene) finish(t *testing.T) []string {
 	t.Helper()
 	ended, err := s.runner.Finish(t.Context())
@@ -180,8 +180,8 @@ func (s *scene) finish(t *testing.T) []string {
 	return logs
 }
 
-// watch looks at the job's temp directory every millisecond for what others than its owner could read, until the
-// function that it gives is called.
+// watch checks the job's temp directory every millisecond for files that users other than the owner can read, until the
+// returned function is called.
 func (s *scene) watch(t *testing.T) (stop func()) {
 	t.Helper()
 	ending, ended := make(chan struct{}), make(chan struct{})
@@ -230,7 +230,7 @@ type usage struct {
 	keys         []string // with which these were signed, each once
 }
 
-// usage gives what the lab has seen, none of which it may have refused.
+// usage returns the calls that the lab recorded. It fails if the lab denied one.
 func (s *scene) usage(t *testing.T) usage {
 	t.Helper()
 	var u usage
@@ -251,7 +251,7 @@ func (s *scene) usage(t *testing.T) usage {
 	}
 	// A call with credentials that have expired is in no account's record.
 	if got, want := s.lab.Counts()["sts"].Requests, u.hubs+u.spokes+u.callers; got != want {
-		t.Errorf("STS was asked %d times, and %d were answered", got, want)
+		t.Errorf("STS received %d requests, want %d", got, want)
 	}
 	return u
 }

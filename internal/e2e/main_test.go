@@ -100,7 +100,7 @@ func removeContainers() error {
 	return errors.Join(fmt.Errorf("these containers were still there: %s", ids), err)
 }
 
-// output runs a command and gives its standard output, trimmed. The error holds what it said on both streams.
+// output runs a command and returns its standard output, trimmed. The error contains both output streams.
 func output(command *exec.Cmd) (string, error) {
 	var stdout, stderr strings.Builder // a goroutine writes to each
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -110,7 +110,7 @@ func output(command *exec.Cmd) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// must runs a program that has to succeed and gives its standard output, trimmed.
+// must runs a program that must succeed and returns its standard output, trimmed.
 func must(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	text, err := output(exec.Command(program, args...))
@@ -120,7 +120,7 @@ func must(t *testing.T, program string, args ...string) string {
 	return text
 }
 
-// startLab starts a lab of its own for the test. It listens on loopback only.
+// startLab starts a separate lab for the test. It listens on loopback only.
 func startLab(t testing.TB, options lab.Options) (*lab.Lab, *lab.Servers) {
 	t.Helper()
 	world, err := lab.ReadWorld(examples.Lab, "lab/world.json")
@@ -140,7 +140,7 @@ func startLab(t testing.TB, options lab.Options) (*lab.Lab, *lab.Servers) {
 	return l, servers
 }
 
-// requestEnv is what the runner gives to the steps of the job.
+// requestEnv returns the token request variables that the runner sets for the steps of the job.
 func requestEnv(t *testing.T, l *lab.Lab, servers *lab.Servers, job string) map[string]string {
 	t.Helper()
 	j, err := l.Job(job)

@@ -27,7 +27,7 @@ import (
 )
 
 // companyScene is a job in a company's network: GitHub and STS are at an address of this machine that is not the
-// loopback, which no proxy is asked for, and over TLS with an authority of the company's own.
+// loopback address, which bypasses proxies, and use TLS with a company CA.
 type companyScene struct {
 	lab         *lab.Lab
 	job         *runner.Job
@@ -94,7 +94,7 @@ func outward(t *testing.T) string {
 	return ""
 }
 
-// tinyproxy starts Debian's proxy with more lines of configuration, and gives its HOST:PORT and what kills it.
+// tinyproxy starts Debian's proxy with more lines of configuration, and returns its HOST:PORT and a function that kills it.
 func tinyproxy(t *testing.T, more ...string) (address string, kill func()) {
 	t.Helper()
 	path, err := exec.LookPath("tinyproxy")
@@ -133,7 +133,7 @@ func tinyproxy(t *testing.T, more ...string) (address string, kill func()) {
 	return "", nil
 }
 
-// step runs the action with more inputs and gives its status and its log.
+// step runs the action with more inputs and returns its status and its log.
 func (s companyScene) step(t *testing.T, with map[string]string) (status int, shown string) {
 	t.Helper()
 	action, err := runner.ReadAction("../../action.yml")

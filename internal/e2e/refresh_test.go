@@ -51,11 +51,11 @@ type answer struct {
 	Expiration                                 time.Time
 }
 
-// ask is a script that runs the profile's process and keeps what it prints where every kind of step has the
-// workspace, for none of it is masked after the first session.
+// ask is a script that runs the profile's process and saves its output in the workspace, which every kind of step
+// has. The output is not masked after the first session.
 const ask = `sh -c "$(sed -n 's/credential_process = //p' "$AWS_CONFIG_FILE")" >"$GITHUB_WORKSPACE/answer"`
 
-// answer gives what ask has kept.
+// answer returns the output that ask saved.
 func (s *scene) answer(t *testing.T) answer {
 	t.Helper()
 	file := filepath.Join(s.runner.Workspace, "answer")
@@ -74,7 +74,7 @@ func (s *scene) answer(t *testing.T) answer {
 		}
 	}
 	if a.Version != 1 || !time.Now().Before(a.Expiration) {
-		t.Errorf("the process printed version %d, good until %s", a.Version, a.Expiration)
+		t.Errorf("the process printed version %d, valid until %s", a.Version, a.Expiration)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
@@ -82,14 +82,14 @@ func (s *scene) answer(t *testing.T) answer {
 	return a
 }
 
-// askInScript asks in a run: step.
+// askInScript runs ask in a run: step.
 func (s *scene) askInScript(t *testing.T) answer {
 	t.Helper()
 	s.runScript(t, s.asRunner(ask))
 	return s.answer(t)
 }
 
-// askInAction asks in another container action, whose image has a shell.
+// askInAction runs ask in another container action, whose image has a shell.
 func (s *scene) askInAction(t *testing.T) answer {
 	t.Helper()
 	var action runner.Action
@@ -104,8 +104,8 @@ func (s *scene) askInAction(t *testing.T) answer {
 	return s.answer(t)
 }
 
-// TestLaterSteps asks the process of one profile in each kind of step that comes later. They see the folder under
-// different paths, and all have the session of the action's own hop.
+// TestLaterSteps runs the process of one profile in each kind of later step. The steps see the folder under different
+// paths, and all get the session of the action's hop.
 func TestLaterSteps(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ inContainer, oldTemp bool }{
@@ -135,7 +135,7 @@ func TestLaterSteps(t *testing.T) {
 			}
 			for _, a := range answers {
 				if a != answers[0] {
-					t.Errorf("the process handed out one session and then another")
+					t.Errorf("the process returned two different sessions")
 				}
 			}
 			if u := s.usage(t); u.hubs != 1 || u.spokes != 1 {
@@ -148,7 +148,8 @@ func TestLaterSteps(t *testing.T) {
 	}
 }
 
-// TestRenewers has root, in a container, and the runner's user renew one session in turns, over what the other left.
+// TestRenewers renews one session alternately as root in a container and as the runner's user. Each must be able to
+// replace the other's files.
 func TestRenewers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "staging", short())

@@ -17,8 +17,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/moto"
 )
 
-// s3 is moto's S3 behind a proxy that writes down who asked for what, and that refuses sessions which have expired or
-// are not the lab's, which moto does not.
+// s3 is moto's S3 behind a proxy that records each request and its caller. Unlike moto, the proxy rejects sessions that
+// have expired or were not issued by the lab.
 type s3 struct {
 	url string
 	lab *lab.Lab
@@ -87,7 +87,7 @@ func (s *s3) serve(w http.ResponseWriter, r *http.Request, proxy http.Handler) {
 	_, _ = recorder.Body.WriteTo(w) // a client that has gone away notices itself
 }
 
-// alive tells whether the lab gave out the credentials of the key, and they have not ended at that time.
+// alive reports whether the lab issued the credentials of the key and they are valid at that time.
 func (s *s3) alive(key string, at time.Time) bool {
 	for _, e := range s.lab.Events() {
 		credentials, _ := e.ResponseElements["credentials"].(map[string]string)
@@ -106,7 +106,7 @@ func (s *s3) forget() {
 	s.seen = nil
 }
 
-// first gives the first request of that kind.
+// first returns the first request of that kind.
 func (s *s3) first(t *testing.T, method, path string) s3Request {
 	t.Helper()
 	s.mu.Lock()

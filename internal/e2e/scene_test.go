@@ -17,7 +17,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/runner"
 )
 
-// scene is a job on a runner, and the lab that stands in for GitHub and AWS.
+// scene is a job on a runner, and the lab that replaces GitHub and AWS.
 type scene struct {
 	lab     *lab.Lab
 	servers *lab.Servers
@@ -45,11 +45,11 @@ func newScene(t *testing.T, job string, options lab.Options) *scene {
 }
 
 // runnerUID is the user that the runner runs as on GitHub's machines. The containers run as root and the runner
-// does not. Where the tests do not run as root, whoever runs them is the runner's user.
+// does not. If the tests do not run as root, the current user is the runner's user.
 const runnerUID = 1001
 
-// giveToRunner gives a directory and all in it to the runner's user, who must get there too: what the testing package
-// makes above it is closed.
+// giveToRunner changes the owner of a directory and its contents to the runner's user. It also makes the parent
+// directories accessible, which the testing package creates without access for others.
 func (s *scene) giveToRunner(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
@@ -102,8 +102,8 @@ func container(t *testing.T) runner.Container {
 	}
 }
 
-// end runs the step to its end and gives what the runner keeps of it, after a look at what has to hold for
-// every step.
+// end runs the step to its end and returns what the runner keeps of it, after checking the invariants of every
+// step.
 func (s *scene) end(t *testing.T, step *runner.Step, c runner.Container, want int) runner.Result {
 	t.Helper()
 	status, stderr, err := step.RunContainer(t.Context(), c)
@@ -154,7 +154,7 @@ func (s *scene) check(t *testing.T, step *runner.Step, status int, stderr string
 	return result
 }
 
-// names gives the names of the pairs, sorted.
+// names returns the names of the pairs, sorted.
 func names(pairs []runner.Pair) []string {
 	var names []string
 	for _, p := range pairs {
@@ -173,7 +173,7 @@ func value(pairs []runner.Pair, name string) string {
 	return ""
 }
 
-// callerIdentity asks the AWS CLI who it is, with the environment of a later step.
+// callerIdentity calls GetCallerIdentity with the AWS CLI, in the environment of a later step.
 func (s *scene) callerIdentity(t *testing.T) string {
 	t.Helper()
 	command := exec.Command("aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
@@ -188,8 +188,8 @@ func (s *scene) callerIdentity(t *testing.T) string {
 	return arn
 }
 
-// checkHub looks for what only the hop may know, the ID token and the hub's credentials, in all that it
-// hands on.
+// checkHub checks that the ID token and the hub's credentials, which only the hop may use, are in none of the
+// step's outputs.
 func (s *scene) checkHub(t *testing.T, result runner.Result) {
 	t.Helper()
 	kept := 0
@@ -205,6 +205,6 @@ func (s *scene) checkHub(t *testing.T, result runner.Result) {
 		}
 	}
 	if kept != 5 { // the request token, the ID token, and the hub's three
-		t.Errorf("the lab gave out %d secrets besides the spoke's, want 5", kept)
+		t.Errorf("the lab issued %d secrets besides the spoke's, want 5", kept)
 	}
 }

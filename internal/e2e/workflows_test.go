@@ -30,7 +30,7 @@ type hop struct {
 // act has one token for the whole workflow, that of the lab's job for staging. The lab's spokes trust the hub role and not
 // the environment.
 //
-// It is not parallel: act gives every action at ./ the same image name.
+// It is not parallel: act uses the same image name for every action at ./.
 func TestWorkflows(t *testing.T) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		t.Fatal("terraform is not on the PATH; install it from https://developer.hashicorp.com/terraform/install")
@@ -80,7 +80,7 @@ func TestWorkflows(t *testing.T) {
 				t.Errorf("the lab saw the hops %v, want %v", got, c.hops)
 			}
 			for _, h := range c.hops {
-				session := strings.TrimSuffix(session(h.role), sessionName) // act has a run id of its own
+				session := strings.TrimSuffix(session(h.role), sessionName) // act has its own run ID
 				if got, want := strings.Count(log, `"Arn": "`+session), count(c.hops, h); got != want {
 					t.Errorf("the AWS CLI was %s... %d times, want %d", session, got, want)
 				}
@@ -131,7 +131,7 @@ func inLab(t *testing.T, file string) string {
 func act(t *testing.T, l *lab.Lab, servers *lab.Servers, repository, event string, args []string) string {
 	t.Helper()
 	home := t.TempDir()
-	cache := filepath.Join(home, "act") // act writes the command files below it, and tells the container their host paths
+	cache := filepath.Join(home, "act") // act writes the command files below it, and passes their host paths to the container
 	job := requestEnv(t, l, servers, "staging")
 	// As in TestAct: nothing of this machine's user, and the request token not among act's arguments.
 	environ := []string{
@@ -164,8 +164,8 @@ func act(t *testing.T, l *lab.Lab, servers *lab.Servers, repository, event strin
 	return log
 }
 
-// hops gives the hops that the lab has let through, in their order: each with a hub session of its own, and
-// as the hub's account has recorded it.
+// hops returns the hops that the lab allowed, in order. Each must have a separate hub session that is recorded in the
+// hub account.
 func hops(t *testing.T, l *lab.Lab) (all []hop) {
 	t.Helper()
 	hubs := 0

@@ -18,7 +18,7 @@ type given map[string]string
 
 func (g given) get(name string) string { return g[name] }
 
-// runner is the environment that a runner gives on the host, below a directory of the test's.
+// runner returns the environment that a runner sets on the host, below a temporary directory.
 func runner(t *testing.T) given {
 	t.Helper()
 	work := t.TempDir()
@@ -40,14 +40,14 @@ func runner(t *testing.T) given {
 	return env
 }
 
-// same tells whether two paths lead to one directory.
+// same reports whether two paths refer to the same directory.
 func same(a, b string) bool {
 	x, err := os.Stat(a)
 	y, err2 := os.Stat(b)
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// TestSwapped has somebody put another folder in the place of ours while it is written.
+// TestSwapped replaces our folder with another while it is written.
 func TestSwapped(t *testing.T) {
 	t.Parallel()
 	env := runner(t)
@@ -315,7 +315,7 @@ func TestDisable(t *testing.T) {
 			}
 		}
 	}
-	// What a killed one left is in nobody's way.
+	// Files left by a killed process must not interfere.
 	if err := os.WriteFile(filepath.Join(f.dir, "config.new"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Command goconsumer asks AWS who it is, again and again, with one client and the credentials that its
-// environment names: goconsumer SECONDS. It says how many calls there were and how many failed, and ends
-// with status 1 if one did. It is a module of its own, so that what it needs does not become the action's.
+// Command goconsumer calls GetCallerIdentity repeatedly, with one client and the credentials that its
+// environment selects: goconsumer SECONDS. It prints the numbers of calls and of failures, and exits with
+// status 1 if a call failed. It is a separate module, so that its dependencies do not become the action's.
 package main
 
 import (
