@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -23,6 +25,8 @@ var (
 )
 
 func main() {
+	// net/http logs what a server sends after a response, which can hold credentials.
+	log.SetOutput(io.Discard)
 	// The runner cancels a step with SIGINT, then SIGTERM.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -33,7 +37,7 @@ func main() {
 	os.Exit(cli.Run(ctx, commandLine(os.Getenv), args, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }
 
-// postProgram is the name under which the runner starts the action's post stage. It gives each stage the same
+// postProgram is the name under which the runner starts the action's post step. It passes each step the same
 // arguments and another entrypoint, so the image has this program under both names.
 const postProgram = "hubspoke-chain-post"
 
