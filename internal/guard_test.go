@@ -198,12 +198,12 @@ func TestGoVersion(t *testing.T) {
 		}
 		return string(m[1])
 	}
-	asked := find("README.md", `needs only Go ([0-9.]+[0-9])`)
-	if language := find("go.mod", `(?m)^go ([0-9]+\.[0-9]+)`); asked != language {
-		t.Errorf("README.md requires Go %s, go.mod %s", asked, language)
+	required := find("README.md", `needs only Go ([0-9.]+[0-9])`)
+	if language := find("go.mod", `(?m)^go ([0-9]+\.[0-9]+)`); required != language {
+		t.Errorf("README.md requires Go %s, go.mod %s", required, language)
 	}
-	if built := find("Dockerfile", `(?m)^ARG GO_IMAGE=golang:([0-9]+\.[0-9]+)`); built != asked {
-		t.Errorf("the image is built with Go %s, README.md requires %s", built, asked)
+	if built := find("Dockerfile", `(?m)^ARG GO_IMAGE=golang:([0-9]+\.[0-9]+)`); built != required {
+		t.Errorf("the image is built with Go %s, README.md requires %s", built, required)
 	}
 }
 

@@ -110,18 +110,18 @@ func (s *scene) checkHops(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scene) renewed(ts *testscript.TestScript, _ []string) {
-	var asked []map[string]any
+	var requests []map[string]any
 	for _, e := range s.lab.Events() {
 		if e.EventName == "AssumeRole" {
-			asked = append(asked, e.RequestParameters)
+			requests = append(requests, e.RequestParameters)
 		}
 	}
-	if len(asked) < 4 { // AWS records a cross-account call in both accounts
-		ts.Fatalf("found %d AssumeRole events, want at least 4", len(asked))
+	if len(requests) < 4 { // AWS records a cross-account call in both accounts
+		ts.Fatalf("found %d AssumeRole events, want at least 4", len(requests))
 	}
-	for _, again := range asked[1:] {
-		if !reflect.DeepEqual(asked[0], again) {
-			ts.Fatalf("session requests differ: one has\n%v\nanother has\n%v", asked[0], again)
+	for _, again := range requests[1:] {
+		if !reflect.DeepEqual(requests[0], again) {
+			ts.Fatalf("session requests differ: one has\n%v\nanother has\n%v", requests[0], again)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestCompletion(t *testing.T) {
 				break
 			}
 			if got = append(got, word); about == "" {
-				t.Errorf("%s %s says nothing of itself", cli.Path(c), word)
+				t.Errorf("%s %s has no description", cli.Path(c), word)
 			}
 		}
 		slices.Sort(want)

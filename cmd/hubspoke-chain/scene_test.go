@@ -26,7 +26,7 @@ import (
 	"github.com/org/hubspoke-chain/examples"
 )
 
-// overlay is a directory whose missing files are those of examples/lab.
+// overlay is a directory that falls back to examples/lab for missing files.
 type overlay string
 
 func (o overlay) Open(name string) (fs.File, error) {
@@ -142,7 +142,7 @@ echo "An error occurred (NoSuchEntity) when calling the GetRole operation: The r
 exit 254
 `
 
-// decide runs what the log says decides, as a user would paste it.
+// decide runs the command that the log suggests, as a user would paste it.
 func (s *scene) decide(ts *testscript.TestScript, _ []string) {
 	_, command, found := strings.Cut(ts.ReadFile("log"), "\nTo find out which, run:\n")
 	if !found {

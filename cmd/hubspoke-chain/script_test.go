@@ -396,7 +396,7 @@ func (s *scene) invariants(ts *testscript.TestScript, step *runner.Step, status 
 	}
 }
 
-// leave writes what the step came to into the script's directory.
+// leave writes the results of the step into the script's directory.
 func (s *scene) leave(ts *testscript.TestScript, step *runner.Step, events []lab.Event, before map[string]lab.Count) {
 	write := func(name, text string) { ts.Check(os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600)) }
 	var b strings.Builder

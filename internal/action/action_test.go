@@ -185,8 +185,8 @@ func masked(t *testing.T, out string) {
 
 func TestProblems(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Bool
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	var requested atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requested.Store(true) }))
 	defer server.Close()
 	w := newWorld(t, given{"aws-region": "", "audience": "a b", "http-proxy": "http://user:hunter2@proxy", "mask-aws-account-id": "true", "sts-endpoint": server.URL},
 		given{"ACTIONS_ID_TOKEN_REQUEST_URL": "http://github.example/x"}, "")
@@ -201,7 +201,7 @@ No request was sent to GitHub or AWS, and nothing was exported.
 	if status != 1 || out.String() != want {
 		t.Errorf("status %d\ngot\n%s\nwant\n%s", status, &out, want)
 	}
-	if asked.Load() || w.read("GITHUB_ENV") != "" || w.read("GITHUB_OUTPUT") != "" {
+	if requested.Load() || w.read("GITHUB_ENV") != "" || w.read("GITHUB_OUTPUT") != "" {
 		t.Error("a request was sent or a file was written")
 	}
 }

@@ -247,7 +247,7 @@ const (
 	spokeRole = "arn:aws:iam::222222222222:role/deploy-staging"
 )
 
-// counter counts what a server gets.
+// counter counts the requests to a server.
 type counter struct{ requests, connections atomic.Int64 }
 
 func (c *counter) serve(b testing.TB, h http.Handler) string {

@@ -45,7 +45,7 @@ var hostileTexts = map[string]string{
 	"quotes and escapes": `forged" '\" \\ \u0041 {"forged": "` + "\t",
 }
 
-// hostileWorld is a job in the lab, in which anything can be called what it likes.
+// hostileWorld is a job in the lab with arbitrary names.
 type hostileWorld struct {
 	env    map[string]string
 	claims map[string]string

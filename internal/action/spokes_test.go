@@ -14,7 +14,7 @@ import (
 	"github.com/org/hubspoke-chain/internal/lab"
 )
 
-// TestUnlikeSpokes walks to roles in accounts of their own whose names and paths have little in common, and checks the
+// TestUnlikeSpokes assumes roles in separate accounts whose names and paths have little in common, and checks the
 // hub sessions that the lab granted: together they are for exactly the spokes, and none is for a pattern.
 func TestUnlikeSpokes(t *testing.T) {
 	t.Parallel()

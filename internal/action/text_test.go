@@ -61,7 +61,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// newLog is a log and what it has printed.
+// newLog returns a log and its output.
 func newLog() (log, *bytes.Buffer) {
 	var out bytes.Buffer
 	return log{githubactions.New(githubactions.WithWriter(&out), githubactions.WithGetenv(func(string) string { return "" }))}, &out
@@ -140,7 +140,7 @@ func TestAnnotationLimit(t *testing.T) {
 	}
 }
 
-// FuzzDefused looks for what the runner takes for a command, by the rules of its ActionCommand.cs.
+// FuzzDefused looks for output that the runner parses as a command, by the rules of its ActionCommand.cs.
 func FuzzDefused(f *testing.F) {
 	for _, s := range []string{"::error::x", " \t::x", "##[x]", "#\n##[", "a\r\n::b", "\u00a0::x", "\u2003::", "\xff::", "`|`", "", strings.Repeat("#", 400), "\ufeff::x"} {
 		f.Add(s)

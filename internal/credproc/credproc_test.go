@@ -357,20 +357,20 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	if p := s.mustRun(t); p != s.told(t, first) {
+	if p := s.mustRun(t); p != s.current(t, first) {
 		t.Errorf("%+v, want the session that was there", p)
 	}
 	s.checkHops(t, 1)
 }
 
-// told returns what was printed for the session, with its current expiration in the cache.
-func (s *scene) told(t *testing.T, p printed) printed {
+// current returns what was printed for the session, with its current expiration in the cache.
+func (s *scene) current(t *testing.T, p printed) printed {
 	p.Expiration = s.held(t).Session.Expires.Add(-margin).Format(time.RFC3339)
 	return p
 }
 
-// TestEnvironmentID has a step fail whose token is refused, and one of the job that is right: the failure is the first one's
-// alone, whose later calls it keeps from asking GitHub again for a while.
+// TestEnvironmentID runs a step whose token is rejected, and a correct step of the same job. The failure applies only to
+// the first one, whose later calls do not send a request to GitHub for a while.
 func TestEnvironmentID(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

@@ -34,7 +34,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestClocks has machines whose clocks are early and late by five minutes and more.
+// TestClocks uses clocks that are ahead or behind by five minutes and more.
 func TestClocks(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -44,7 +44,7 @@ func TestClocks(t *testing.T) {
 	}{
 		{0, time.Hour, true},
 		{-time.Hour, time.Minute, true},
-		{-2 * time.Hour, -time.Hour, true}, // expired long ago, and known to be
+		{-2 * time.Hour, -time.Hour, true}, // long expired, but plausible
 		{0, time.Hour + maxSkew, true},
 		{time.Second, time.Hour + maxSkew + time.Second, false},
 		{maxSkew, time.Hour, true},
