@@ -4,19 +4,14 @@ package action
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
 
-	"github.com/org/hubspoke-chain/internal/diagnose"
 	"github.com/org/hubspoke-chain/internal/hop"
 	"github.com/org/hubspoke-chain/internal/idtoken"
 	"github.com/org/hubspoke-chain/internal/plain"
@@ -119,149 +114,6 @@ func (s *step) tags() []hop.Tag {
 	return SessionTags(s.claims.Get, s.getenv, s.in.plan.Tags, s.in.plan.TransitiveTagKeys)
 }
 
-// export passes the sessions to the later steps, all of them in one write per file.
-func (s *step) export(sessions []hop.Session) error {
-	env, output, state := commandFile{env: "GITHUB_ENV"}, commandFile{env: "GITHUB_OUTPUT"}, commandFile{env: "GITHUB_STATE"}
-	if s.in.exportEnv {
-		env.pairs = credentialEnv(sessions[0], s.in.plan.Region)
-	}
-	if s.in.profiles() {
-		if err := s.writeProfiles(sessions); err != nil {
-			return err
-		}
-		env.pairs = append(env.pairs, s.profileEnv(sessions)...)
-		state.pairs = []pair{{folderState, s.files.folder.Name}}
-	}
-	output.pairs = s.outputs(sessions)
-	if s.out.err != nil { // the masks may not have arrived
-		return fmt.Errorf("writing the log: %w", s.out.err)
-	}
-	if err := writeFiles(s.getenv, output, state, env); err != nil {
-		return err
-	}
-	s.exported(env.pairs, sessions)
-	if err := appendSummary(s.getenv, s.summary(sessions)); err != nil {
-		s.log.warning("the job summary was not written: " + err.Error())
-	}
-	return nil
-}
-
-// exported logs what later steps have, and for how long.
-func (s *step) exported(env []pair, sessions []hop.Session) {
-	if s.in.several {
-		for i, session := range sessions {
-			s.log.stage("spoke", "%s, %s, as profile %s", session.ARN, tagCount(session.Tags), s.in.destinations[i].profile)
-		}
-	}
-	var set []string
-	for _, p := range env {
-		if p.value != "" {
-			set = append(set, p.name)
-		}
-	}
-	if len(set) == 0 {
-		set = []string{"outputs only"}
-	}
-	s.log.stage("export", "%s", strings.Join(set, ", "))
-	if s.in.autoRefresh {
-		s.log.stage("renews", "%s", s.renews())
-	}
-	expires := earliest(sessions)
-	s.log.stage("expires", "%s, in %s; the hop took %s", expires.Format(time.RFC3339), remaining(time.Until(expires)), elapsed(time.Since(s.start)))
-}
-
-// earliest returns when the first of the sessions expires.
-func earliest(sessions []hop.Session) time.Time {
-	first := sessions[0].Credentials.Expires
-	for _, session := range sessions {
-		if session.Credentials.Expires.Before(first) {
-			first = session.Credentials.Expires
-		}
-	}
-	return first
-}
-
-// explain reports the failure: its causes in the one annotation, the detail in the log, and both with what to paste in
-// the summary. When several spokes failed for the same reasons, those are reported once.
-func (s *step) explain(err error) {
-	failures := []error{err}
-	var several hop.Errors
-	if errors.As(err, &several) {
-		failures = several.Unwrap()
-	}
-	if s.in.several && s.assumed > 0 {
-		s.log.stage("spokes", "%d of %d were assumed; none is exported", s.assumed, len(s.in.plan.Spokes))
-	}
-	var distinct []diagnose.Explanation
-	var causes []string
-	for _, failure := range failures {
-		x := diagnose.Explain(failure, s.planAsSent(), s.claims, s.job())
-		causes = append(causes, x.Cause)
-		if !slices.ContainsFunc(distinct, func(d diagnose.Explanation) bool { return sameReasons(d, x) }) {
-			distinct = append(distinct, x)
-		}
-	}
-	s.log.failure(causes)
-	for _, x := range distinct {
-		if len(distinct) > 1 {
-			s.log.line("")
-			s.log.line("%s", x.Cause)
-		}
-		s.log.explanation(x)
-	}
-	if err := appendSummary(s.getenv, failureSummary(causes, distinct)); err != nil {
-		s.log.warning("the job summary was not written: " + err.Error())
-	}
-}
-
-// sameReasons reports whether two explanations have the same causes, in whatever account.
-func sameReasons(a, b diagnose.Explanation) bool {
-	return a.Certain == b.Certain && slices.EqualFunc(a.Causes, b.Causes, func(a, b diagnose.Cause) bool { return a.Title == b.Title })
-}
-
-// job is what the environment says about the job, for the explanation of a failure.
-func (s *step) job() diagnose.Job {
-	return diagnose.Job{
-		Event: s.getenv("GITHUB_EVENT_NAME"), Actor: s.getenv("GITHUB_ACTOR"), Repository: s.getenv("GITHUB_REPOSITORY"),
-		RunID: s.getenv("GITHUB_RUN_ID"), Head: head(s.getenv), Proxy: s.in.network.ProxyHost(),
-	}
-}
-
-// planAsSent returns the plan with the tags that are sent, which depend on the token.
-func (s *step) planAsSent() hop.Plan {
-	plan := s.in.plan
-	if !s.in.skipTagging {
-		plan.Tags = s.tags()
-	}
-	return plan
-}
-
-// maxEvent is how much of the event's payload is read, in bytes. GitHub's webhooks end at 25 MB, and those
-// of pull requests have some 30 KiB.
-const maxEvent = 1 << 20
-
-// head returns the repository that the run's pull request comes from, OWNER/REPO; empty when the event has none.
-func head(getenv func(string) string) string {
-	file, err := os.Open(getenv("GITHUB_EVENT_PATH"))
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	var event struct {
-		PullRequest struct {
-			Head struct {
-				Repo struct {
-					FullName string `json:"full_name"`
-				} `json:"repo"`
-			} `json:"head"`
-		} `json:"pull_request"`
-	}
-	if json.NewDecoder(io.LimitReader(file, maxEvent)).Decode(&event) != nil {
-		return ""
-	}
-	return event.PullRequest.Head.Repo.FullName
-}
-
 // checkRunner checks what the runner provides before any request is sent. The state of a step is needed for profiles
 // only, whose files the post step removes.
 func checkRunner(getenv func(string) string, profiles bool) []string {
@@ -354,54 +206,4 @@ func (s *step) narrowed() string {
 		return "this spoke only"
 	}
 	return fmt.Sprintf("these %d spokes only%s", n, sessions)
-}
-
-// profileVariables name a profile. They are not blanked: for botocore, and so for the AWS CLI, an empty one is a profile
-// with an empty name ("The config profile () could not be found"), with keys and without.
-var profileVariables = []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
-
-// credentialEnv returns the variables that AWS's SDKs and tools read.
-func credentialEnv(s hop.Session, region string) []pair {
-	return []pair{
-		{"AWS_ACCESS_KEY_ID", s.Credentials.AccessKeyID.Reveal()},
-		{"AWS_SECRET_ACCESS_KEY", s.Credentials.SecretAccessKey.Reveal()},
-		{"AWS_SESSION_TOKEN", s.Credentials.SessionToken.Reveal()},
-		{"AWS_REGION", region},
-		{"AWS_DEFAULT_REGION", region},
-		{"AWS_CREDENTIAL_EXPIRATION", s.Credentials.Expires.Format(time.RFC3339)},
-	}
-}
-
-// blankCredentials returns what unset-current-credentials blanks: the runner cannot unset a variable, and to AWS's SDKs
-// an empty one is unset. For the regions that is not so in botocore, which matters where nothing sets them again:
-// several spokes have theirs in their profiles.
-func blankCredentials(several bool) []pair {
-	pairs := credentialEnv(hop.Session{}, "")
-	for i := range pairs {
-		pairs[i].value = ""
-	}
-	if several {
-		pairs = slices.DeleteFunc(pairs, func(p pair) bool { return p.name == "AWS_REGION" || p.name == "AWS_DEFAULT_REGION" })
-	}
-	return pairs
-}
-
-// outputs returns the step's outputs. With several spokes, those of a single one are left out, and the expiration is the
-// earliest.
-func (s *step) outputs(sessions []hop.Session) []pair {
-	one := sessions[0]
-	var pairs []pair
-	if !s.in.several {
-		pairs = append(pairs, pair{"aws-account-id", one.Role.AccountID}, pair{"authenticated-arn", one.ARN})
-	}
-	pairs = append(pairs,
-		pair{"aws-expiration", earliest(sessions).Format(time.RFC3339)},
-		pair{"oidc-subject", plain.Visible(s.claims.Subject)})
-	if s.in.exportOutputs {
-		pairs = append(pairs,
-			pair{"aws-access-key-id", one.Credentials.AccessKeyID.Reveal()},
-			pair{"aws-secret-access-key", one.Credentials.SecretAccessKey.Reveal()},
-			pair{"aws-session-token", one.Credentials.SessionToken.Reveal()})
-	}
-	return pairs
 }
