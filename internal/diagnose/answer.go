@@ -1,11 +1,13 @@
 package diagnose
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,31 +192,8 @@ func (e explainer) signature() Explanation {
 }
 
 func (e explainer) tooLarge() Cause {
-	custom, longest := 0, ""
-	size := 0
-	for _, t := range e.plan.Tags {
-		size += len(t.Key) + len(t.Value)
-		if !t.Droppable {
-			custom++
-		}
-		if longest == "" || len(t.Value) > e.tagSize(longest) {
-			longest = t.Key
-		}
-	}
-	c := Cause{
-		Title:    "the session tags and session policies are larger than AWS allows",
-		Evidence: []string{fmt.Sprintf("%d session tags with %d bytes in all, without those that were dropped already", len(e.plan.Tags), size)},
-		Fix:      "shorten custom-tags and the session policies, or send no tags",
-		Snippet:  Snippet{"yaml", "this step's inputs", "role-skip-session-tagging: true"},
-	}
-	if longest != "" {
-		c.Evidence = append(c.Evidence, fmt.Sprintf("the longest is %s with %d bytes", quoted(longest), e.tagSize(longest)))
-	}
-	if e.plan.Policy != "" || len(e.plan.PolicyARNs) > 0 {
-		c.Evidence = append(c.Evidence, "session policies are passed, and count too")
-	}
 	if e.failure.Stage == hop.StageHub {
-		c = Cause{
+		c := Cause{
 			Title:    "the session policy that limits the hub's session to this spoke is larger than AWS allows",
 			Evidence: []string{"the spoke is " + quoted(e.spoke.String())},
 			Fix:      "give the spoke role a shorter path",
@@ -222,18 +201,27 @@ func (e explainer) tooLarge() Cause {
 		if len(e.plan.Spokes) > 1 {
 			c.Evidence = []string{fmt.Sprintf("there are %d spokes, and a session policy that names one of them alone was too large too", len(e.plan.Spokes))}
 		}
+		return c
+	}
+	size := 0
+	sent := slices.DeleteFunc(slices.Clone(e.plan.Tags), func(t hop.Tag) bool { return t.Droppable })
+	for _, t := range sent {
+		size += len(t.Key) + len(t.Value)
+	}
+	c := Cause{
+		Title:    "the session tags and session policies are larger than AWS allows",
+		Evidence: []string{fmt.Sprintf("%d session tags with %d bytes in all, without those that were dropped already", len(sent), size)},
+		Fix:      "shorten custom-tags and the session policies, or send no tags",
+		Snippet:  Snippet{"yaml", "this step's inputs", "role-skip-session-tagging: true"},
+	}
+	if len(sent) > 0 {
+		longest := slices.MaxFunc(sent, func(a, b hop.Tag) int { return cmp.Compare(len(a.Value), len(b.Value)) })
+		c.Evidence = append(c.Evidence, fmt.Sprintf("the longest is %s with %d bytes", quoted(longest.Key), len(longest.Value)))
+	}
+	if e.plan.Policy != "" || len(e.plan.PolicyARNs) > 0 {
+		c.Evidence = append(c.Evidence, "session policies are passed, and count too")
 	}
 	return c
-}
-
-// tagSize returns the length of the value of a tag that is sent, in bytes.
-func (e explainer) tagSize(key string) int {
-	for _, t := range e.plan.Tags {
-		if t.Key == key {
-			return len(t.Value)
-		}
-	}
-	return 0
 }
 
 func (e explainer) tooLong(role hop.ARN) Explanation {

@@ -173,6 +173,11 @@ func TestCauses(t *testing.T) {
 		{"GitHub without a cause", requesting(idtoken.Error{}), nil, unreached + "GitHub's token endpoint"},
 		{"not GitHub", requesting(idtoken.Error{Status: 200, Reason: transport.WrongResponse, Err: errors.New("x")}), nil,
 			"something between the runner and GitHub responded instead of it|ACTIONS_ID_TOKEN_REQUEST_URL is not what the runner set"},
+		{"not HTTP", requesting(idtoken.Error{Reason: transport.WrongResponse, Err: errors.New("x")}), nil,
+			"something between the runner and GitHub responded instead of it|ACTIONS_ID_TOKEN_REQUEST_URL is not what the runner set"},
+		{"GitHub stalls", requesting(idtoken.Error{Status: 200, Reason: transport.TimedOut, Err: context.DeadlineExceeded}), nil,
+			"GitHub's token endpoint was too slow, or something on the way drops what is sent to it"},
+		{"GitHub is cut short", requesting(idtoken.Error{Status: 200, Reason: transport.CutShort, Err: errors.New("x")}), nil, unreached + "GitHub's token endpoint"},
 		{"fork", requesting(idtoken.Error{MissingEnv: "X"}), func(r *run) { r.job.Event, r.job.Head, r.job.Repository = "pull_request", "x/r", "o/r" },
 			forked},
 		{"perhaps a fork", requesting(idtoken.Error{MissingEnv: "X"}), func(r *run) { r.job.Event = "pull_request" },
@@ -233,6 +238,7 @@ func TestCauses(t *testing.T) {
 		{"no name", &hop.Error{Stage: hop.StageHub, Reason: transport.NoSuchHost, Err: errors.New("x")}, nil, "the runner's DNS does not know the name of AWS STS"},
 		{"unreachable", &hop.Error{Stage: hop.StageHub, Reason: transport.Unreachable, Err: errors.New("x")}, nil, unreached + "AWS STS"},
 		{"proxy", &hop.Error{Stage: hop.StageHub, Reason: transport.ProxyRefused, Err: errors.New("x")}, func(r *run) { r.job.Proxy = "p:3128" }, `=the proxy "p:3128" does not connect the step to AWS STS`},
+		{"no proxy there", &hop.Error{Stage: hop.StageHub, Reason: transport.ProxyUnreachable, Err: errors.New("x")}, func(r *run) { r.job.Proxy = "p:3128" }, `=the proxy "p:3128" does not connect the step to AWS STS`},
 		{"clock skew", &hop.Error{Stage: hop.StageSpoke, Status: 200, Reason: transport.ClockSkew, Err: errors.New("x")}, nil, "the runner's clock and the STS endpoint's clock disagree"},
 		{"not AWS", &hop.Error{Stage: hop.StageSpoke, Status: 200, Reason: transport.WrongResponse, Err: errors.New("x")}, nil, "the endpoint is not AWS STS"},
 		{"too large", &hop.Error{Stage: hop.StageSpoke, Status: 200, Reason: transport.TooLarge, Err: errors.New("x")}, nil, "the endpoint is not AWS STS"},
@@ -266,6 +272,29 @@ func TestCauses(t *testing.T) {
 		}
 		if len(x.Causes) > 0 && x.Causes[0].Fix == "" {
 			t.Errorf("%s: there is no fix", test.name)
+		}
+	}
+}
+
+// TestEvidence checks evidence that depends on the reason or on what was sent.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, "repo:o/r:pull_request")
+	r.job.Proxy = "p:3128"
+	r.plan.Tags = []hop.Tag{{Key: "a", Value: "12345"}, {Key: "b", Value: "123456789", Droppable: true}, {Key: "c", Value: "1"}}
+	for _, test := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"not HTTP", requesting(idtoken.Error{Reason: transport.WrongResponse, Err: errors.New("x")}), "its response is not HTTP"},
+		{"no token", requesting(idtoken.Error{Status: 200, Reason: transport.WrongResponse, Err: errors.New("x")}), "it returned HTTP 200 and no token"},
+		{"refused", &hop.Error{Stage: hop.StageHub, Reason: transport.ProxyRefused, Err: errors.New("x")}, "it refused to open a tunnel"},
+		{"no proxy", &hop.Error{Stage: hop.StageHub, Reason: transport.ProxyUnreachable, Err: errors.New("x")}, "the runner does not reach it"},
+		{"tags", refused(hop.StageSpoke, "PackedPolicyTooLarge", "x"), "2 session tags with 8 bytes in all, without those that were dropped already"},
+	} {
+		if got := r.explain(test.err).Causes[0].Evidence[0]; got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
 }
@@ -335,7 +364,16 @@ func FuzzExplain(f *testing.F) {
 	} {
 		for stage := range 4 {
 			f.Add(stage, code, user+"sts:TagSession because no session policy allows\x00", 403, subjects[i%len(subjects)], "https://x/y\n", strings.Repeat("v", i*300))
-			f.Add(stage, code, "no answer from x: the proxy refused to connect (HTTP 403)", 0, subjects[(i+1)%len(subjects)], "", "http://\x1b")
+			f.Add(stage, code, "no response from x", 0, subjects[(i+1)%len(subjects)], "", "\x1b")
+		}
+	}
+	reasons := []transport.Reason{
+		"", transport.TimedOut, transport.CutShort, transport.TooLarge, transport.WrongResponse, transport.ClockSkew, transport.NoSuchHost,
+		transport.Unreachable, transport.ProxyRefused, transport.ProxyUnreachable, transport.UntrustedCertificate,
+	}
+	for status := range reasons {
+		for stage := range 3 {
+			f.Add(stage, "", "x", status, subjects[0], "", "proxy\u202e\n:3128")
 		}
 	}
 	f.Fuzz(func(t *testing.T, stage int, code, message string, status int, subject, issuer, value string) {
@@ -343,13 +381,14 @@ func FuzzExplain(f *testing.F) {
 		r := newRun(t, subject)
 		r.claims = claims(t, map[string]string{"sub": subject, "iss": issuer, "actor": value, "job_workflow_ref": value, "workflow_ref": "x"})
 		r.plan.Tags = append(r.plan.Tags, hop.Tag{Key: value, Value: message})
-		r.plan.Endpoint, r.plan.SourceIdentity, r.plan.Audience = value, value, value
+		r.plan.Endpoint, r.plan.SourceIdentity, r.plan.Audience = "https://"+value, value, value
 		r.job = Job{Event: value, Actor: value, Repository: value, RunID: value, Proxy: value}
+		reason := reasons[uint(status)%uint(len(reasons))]
 		failure := &hop.Error{Stage: stages[uint(stage)%4], Role: hub, Code: code, Message: message, Status: status, RequestID: value}
 		if code == "" {
-			failure.Err = errors.New(message)
+			failure.Err, failure.Reason = errors.New(message), reason
 			if failure.Stage == hop.StageToken {
-				failure.Err = &idtoken.Error{Status: status, Err: errors.New(message), MissingEnv: value}
+				failure.Err = &idtoken.Error{Status: status, Reason: reason, Err: errors.New(message), MissingEnv: issuer}
 			}
 		}
 		for _, err := range []error{failure, fmt.Errorf("%s: %w", value, failure), errors.Join(errors.New(message), failure), errors.New(message)} {

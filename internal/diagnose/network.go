@@ -54,11 +54,16 @@ func (e explainer) unreachable(service string, reason transport.Reason) Explanat
 	case reason == transport.UntrustedCertificate:
 		return e.untrusted(service)
 	case reason == transport.ProxyRefused, reason == transport.ProxyUnreachable:
-		return certain(Cause{
+		c := Cause{
 			Title:    "the proxy " + quoted(e.job.Proxy) + " does not connect the step to " + service,
-			Evidence: []string{"it refused to open a tunnel, or was not reached itself"},
+			Evidence: []string{"it refused to open a tunnel"},
 			Fix:      "allow that host in the proxy, set its user and password in http-proxy, or list the host in no-proxy when it is reached directly",
-		})
+		}
+		if reason == transport.ProxyUnreachable {
+			c.Evidence = []string{"the runner does not reach it"}
+			c.Fix = "check the host and the port in http-proxy and the runner's firewall, or list the host in no-proxy when it is reached directly"
+		}
+		return certain(c)
 	case reason == transport.NoSuchHost:
 		return likely(Cause{
 			Title:    "the runner's DNS does not know the name of " + service,

@@ -151,49 +151,38 @@ func (e explainer) trustRefused() Explanation {
 }
 
 func (e explainer) tagSessionRefused() Explanation {
-	return Explanation{
-		Causes: rank(
-			weighed{60, Cause{
-				Title:    "the trust policy of the spoke role does not allow sts:TagSession to the hub role",
-				Evidence: []string{fmt.Sprintf("sts:AssumeRole is allowed; the step sends %d session tags with it", len(e.plan.Tags))},
-				Fix:      "allow sts:TagSession there too, in a statement whose conditions this run meets; or send no tags: role-skip-session-tagging: true",
-				Snippet:  e.spokeTrust(),
-			}},
-			weighed{30, Cause{
-				Title:    "the permission policies of the hub role do not allow sts:TagSession on the spoke",
-				Evidence: []string{"AWS usually names them when they are the cause, and here it does not"},
-				Fix:      "add this permission policy to the hub role: across accounts, both sides must allow",
-				Snippet:  e.hubPermissions(),
-			}},
-		),
-		Decide: e.simulateSpoke(),
-	}
+	return e.actionRefused("sts:TagSession", fmt.Sprintf("sts:AssumeRole is allowed; the step sends %d session tags with it", len(e.plan.Tags)),
+		"allow sts:TagSession there too, in a statement whose conditions this run meets; or send no tags: role-skip-session-tagging: true")
 }
 
 func (e explainer) sourceIdentityRefused() Explanation {
 	already := e.claims.Get("https://aws.amazon.com/source_identity")
-	inherited := Cause{
-		Title:    "the hub's session already has a source identity, which stays for the whole chain",
-		Evidence: []string{"the token sets the source identity " + quoted(already)},
-		Fix:      "leave source-identity empty, and let the spoke's trust policy and the hub's permissions allow sts:SetSourceIdentity",
-	}
-	set := "source-identity is " + quoted(e.plan.SourceIdentity)
+	return e.actionRefused("sts:SetSourceIdentity", "source-identity is "+quoted(e.plan.SourceIdentity),
+		"allow sts:SetSourceIdentity there too, or leave source-identity empty",
+		weighed{when(already != "" && e.plan.SourceIdentity != "" && already != e.plan.SourceIdentity, 80, 0), Cause{
+			Title:    "the hub's session already has a source identity, which stays for the whole chain",
+			Evidence: []string{"the token sets the source identity " + quoted(already)},
+			Fix:      "leave source-identity empty, and let the spoke's trust policy and the hub's permissions allow sts:SetSourceIdentity",
+		}})
+}
+
+// actionRefused explains the refusal of an action besides sts:AssumeRole: either side may lack it.
+func (e explainer) actionRefused(action, evidence, fix string, others ...weighed) Explanation {
 	return Explanation{
-		Causes: rank(
-			weighed{when(already != "" && e.plan.SourceIdentity != "" && already != e.plan.SourceIdentity, 80, 0), inherited},
+		Causes: rank(append(others,
 			weighed{60, Cause{
-				Title:    "the trust policy of the spoke role does not allow sts:SetSourceIdentity to the hub role",
-				Evidence: []string{set},
-				Fix:      "allow sts:SetSourceIdentity there too, or leave source-identity empty",
+				Title:    "the trust policy of the spoke role does not allow " + action + " to the hub role",
+				Evidence: []string{evidence},
+				Fix:      fix,
 				Snippet:  e.spokeTrust(),
 			}},
 			weighed{30, Cause{
-				Title:    "the permission policies of the hub role do not allow sts:SetSourceIdentity on the spoke",
+				Title:    "the permission policies of the hub role do not allow " + action + " on the spoke",
 				Evidence: []string{"AWS usually names them when they are the cause, and here it does not"},
 				Fix:      "add this permission policy to the hub role: across accounts, both sides must allow",
 				Snippet:  e.hubPermissions(),
 			}},
-		),
+		)...),
 		Decide: e.simulateSpoke(),
 	}
 }

@@ -57,10 +57,10 @@ func (e explainer) token() Explanation {
 			Evidence: []string{attempts(failed), fmt.Sprintf("HTTP %d is an error of the server, or of a proxy in front of it", failed.Status)},
 			Fix:      "check https://www.githubstatus.com and run the job again; a higher retry-max-attempts waits longer",
 		})
-	case failed.Status == 0 && failed.Reason != transport.WrongResponse:
-		return e.unreachable(github, failed.Reason)
+	case failed.Reason == transport.WrongResponse, failed.Reason == transport.TooLarge, failed.Reason == "" && failed.Status != 0:
+		return e.notGitHub(failed)
 	}
-	return e.notGitHub(failed)
+	return e.unreachable(github, failed.Reason)
 }
 
 func attempts(failed *idtoken.Error) string {
@@ -113,10 +113,14 @@ func (e explainer) noPermission(failed *idtoken.Error) Explanation {
 
 // notGitHub explains a response that GitHub's token endpoint does not send.
 func (e explainer) notGitHub(failed *idtoken.Error) Explanation {
+	response := fmt.Sprintf("it returned HTTP %d and no token", failed.Status)
+	if failed.Status == 0 {
+		response = "its response is not HTTP"
+	}
 	return Explanation{Causes: rank(
 		weighed{when(e.job.Proxy != "", 80, 60), Cause{
 			Title:    "something between the runner and GitHub responded instead of it",
-			Evidence: append([]string{fmt.Sprintf("it returned HTTP %d and no token", failed.Status)}, e.proxied()...),
+			Evidence: append([]string{response}, e.proxied()...),
 			Fix:      "let the runner reach GitHub's token endpoint: https://*.actions.githubusercontent.com, or the GitHub Enterprise Server",
 		}},
 		weighed{50, Cause{
