@@ -13,8 +13,8 @@ import (
 	"github.com/org/hubspoke-chain/internal/transport"
 )
 
-// Hooks are the functions that a hop calls. Token, Mask and Export are required. Only Export may be called while
-// another hook runs, though roles are assumed in parallel.
+// Hooks are the functions that a hop calls. Token, Mask and Export are required. They are never called
+// concurrently, though roles are assumed in parallel.
 type Hooks struct {
 	// Token requests an ID token for the audience; go-githubactions' GetIDToken has this shape. It is called once more
 	// when the first token has expired.

@@ -1,5 +1,5 @@
-// Package moto starts moto's server for the tests that need what the lab is not: IAM, CloudFormation and S3. moto believes
-// whatever it is told, so nothing that a test says of STS may come from it.
+// Package moto starts moto's server for the tests that need what the lab does not have: IAM, CloudFormation and S3. moto
+// accepts any credentials, so no test may use it to show what STS does.
 package moto
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Start starts the server on loopback, with AWS's managed policies, until the test ends. It gives its URL, and fails the
+// Start starts the server on loopback, with AWS's managed policies, until the test ends. It returns its URL, and fails the
 // test where moto_server is not installed.
 func Start(t *testing.T) string {
 	t.Helper()
